@@ -1,0 +1,658 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON form: strict about documents, forgiving about payloads.
+
+Laws of this file:
+
+1. A document is refused for what makes it ambiguous or dangerous (duplicate keys, depth, NaN, lone surrogates), never
+   for a type or field nobody here knows (JSON-2, JSON-3).
+2. Messages are converted by protobuf's own ``json_format``. What that cannot do, keeping an ``Any`` it cannot render, is
+   done around it: every nested ``Any`` is taken out before and put back after (`_Stencil`).
+3. An ``Any`` that cannot be rendered is written ``{"@type": url, "@bytes": base64}``, which reads back to the same bytes.
+4. Nothing here recurses over payloads: work lists, so that hostile nesting meets a limit and not the stack (TYPE-7).
+"""
+
+# JSON is of any type all the way down, and isinstance() on it tells pyright only half of what it wants to know.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, cast
+
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+
+from ._any import MAX_NESTING, MessageType, UnknownPayload, type_name
+from .errors import DocumentError, NestingError, PayloadDecodeError
+from .registry import is_repeated
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+__all__ = ["Document", "JsonObject", "any_from_json", "any_to_json", "dump", "error_code", "parse_document"]
+
+Json = Any  # what json.loads returns
+JsonObject = dict[str, Json]
+FindUrl = Callable[[str], "MessageType[Any] | None"]
+"""Finds the message type a type URL names; None for unknown, malformed or untrusted ones."""
+
+_ANY: Final = any_pb2.Any.DESCRIPTOR.full_name
+_BYTES_KEY: Final = "@bytes"
+_MAX_INTEGER_DIGITS: Final = 310  # no double is longer; no field of a message either
+
+# Messages whose JSON is not an object of their fields; inside an Any it stands under "value" (proto3 JSON mapping).
+_SPECIAL: Final = frozenset(
+    f"google.protobuf.{name}"
+    for name in (
+        "Any", "BoolValue", "BytesValue", "DoubleValue", "Duration", "FieldMask", "FloatValue", "Int32Value", "Int64Value",
+        "ListValue", "StringValue", "Struct", "Timestamp", "UInt32Value", "UInt64Value", "Value",
+    )
+)  # fmt: skip
+
+
+# -- documents --------------------------------------------------------------------------------------------------
+
+
+class Document(NamedTuple):
+    """The fields of one Operation, read from JSON, payloads not yet looked into.
+
+    Attributes:
+        source: The whole object, fields nobody knows included. Never changed.
+    """
+
+    source: JsonObject
+    name: str
+    done: bool
+    metadata: JsonObject | None
+    response: JsonObject | None
+    error: JsonObject | None
+
+
+def parse_document(source: str | bytes | bytearray | dict[str, Any]) -> Document:
+    """Reads one Operation from JSON text or from an object somebody else parsed.
+
+    Raises:
+        DocumentError: It is not one; see law 1.
+    """
+    return read_operation(_parse_text(source) if isinstance(source, str) else parse_object(source))
+
+
+def parse_object(source: str | bytes | bytearray | dict[str, Any]) -> JsonObject:
+    """Reads one JSON object, strictly.
+
+    Raises:
+        DocumentError: It is not one.
+    """
+    value = _own_copy(source) if isinstance(source, dict) else _parse_text(source)
+    if not isinstance(value, dict):
+        raise DocumentError(f"expected a JSON object, got {_kind(value)}")
+    return value
+
+
+def _parse_text(source: str | bytes | bytearray) -> Json:
+    text = source if isinstance(source, str) else _decode_text(source)
+    try:
+        # The scanner itself first: decode() looks for white space around the document, which costs a fifth more.
+        value, end = _SCAN(text, 0) if text.startswith("{") else (None, -1)
+        if end != len(text):
+            value = _DECODER.decode(text)
+    except RecursionError:
+        raise DocumentError(f"nested more than {MAX_NESTING} levels deep") from None
+    except DocumentError:
+        raise
+    except (ValueError, StopIteration) as error:
+        raise DocumentError(f"not JSON: {error}") from error
+    # Both checks walk the whole document; these two tests in C tell when there is nothing to find.
+    if text.count("{") + text.count("[") > MAX_NESTING:
+        check_depth(value, MAX_NESTING)
+    if "\\u" in text or not text.isascii():
+        for string in _strings(value):
+            _check_text(string)
+    return value
+
+
+def _decode_text(source: bytes | bytearray) -> str:
+    try:
+        return bytes(source).decode("utf-8")
+    except (UnicodeDecodeError, TypeError) as error:
+        raise DocumentError(f"a JSON document is UTF-8 text: {error}") from error
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Json]]) -> JsonObject:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DocumentError(f"the key {key!r} appears twice in one object")
+            seen.add(key)
+    return result
+
+
+def _refuse_constant(token: str) -> NoReturn:
+    raise DocumentError(f"{token} is not JSON; a message writes it as the string {token!r}")
+
+
+def _integer(token: str) -> int:
+    if len(token) > _MAX_INTEGER_DIGITS:
+        raise DocumentError(f"an integer of {len(token)} digits fits no field")
+    return int(token)
+
+
+def _number(token: str) -> float:
+    value = float(token)
+    if math.isinf(value):
+        raise DocumentError(f"the number {token[:40]} is out of range")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_number
+)
+_SCAN: Final[Callable[[str, int], tuple[Json, int]]] = cast("Any", _DECODER).scan_once
+
+
+def _strings(value: Json) -> Iterator[str]:
+    stack: list[Json] = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            stack.extend(item)
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DocumentError(f"a lone surrogate in {text[:40]!r}: half of a character") from None
+
+
+def depth_of(value: Json) -> int:
+    """Levels of objects and arrays; a lone value has none."""
+    deepest = 0
+    level: list[Json] = [value]
+    while level := [item for item in level if isinstance(item, (dict, list))]:
+        deepest += 1
+        if deepest > 10 * MAX_NESTING:
+            break  # deep enough for any caller; also ends on a structure that holds itself
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return deepest
+
+
+def check_depth(value: Json, limit: int) -> None:
+    """Refuses a document nested deeper than `limit`.
+
+    Raises:
+        DocumentError: It is.
+    """
+    if depth_of(value) > limit:
+        raise DocumentError(f"nested more than {limit} levels deep")
+
+
+def _own_copy(source: dict[str, Any]) -> JsonObject:
+    """Copies what somebody else parsed, holding it to the same rules as text."""
+    root: JsonObject = {}
+    work: list[tuple[Any, Json, int]] = [(source, root, 1)]
+    while work:
+        given, mine, depth = work.pop()
+        if depth > MAX_NESTING:
+            raise DocumentError(f"nested more than {MAX_NESTING} levels deep")
+        items: list[tuple[Any, Any]] = list(given.items()) if isinstance(given, dict) else list(enumerate(given))
+        for key, value in items:
+            if isinstance(given, dict):
+                if not isinstance(key, str):
+                    raise DocumentError(f"the keys of a JSON object are strings, got {key!r}")
+                _check_text(key)
+            copy: Json = value
+            if isinstance(value, dict):
+                work.append((value, copy := {}, depth + 1))
+            elif isinstance(value, (list, tuple)):
+                work.append((value, copy := [], depth + 1))
+            elif isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise DocumentError(f"{value} is not JSON")
+            elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**_MAX_INTEGER_DIGITS:
+                raise DocumentError("an integer too long for any field")
+            elif not (value is None or isinstance(value, (bool, int, float))):
+                raise DocumentError(f"a {type(value).__name__} is not a JSON value")
+            if isinstance(mine, dict):
+                mine[key] = copy
+            else:
+                mine.append(copy)
+    return root
+
+
+def _kind(value: Json) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def read_operation(source: JsonObject, path: str = "") -> Document:
+    """Takes the fields of an Operation out of a parsed object; its payloads are only checked to be objects.
+
+    Raises:
+        DocumentError: A field has the wrong form, or there are two results.
+    """
+    if not isinstance(source, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DocumentError(f"expected a JSON object, got {_kind(source)}", path=path)
+    get = source.get
+    name, done, metadata, response, error = get("name"), get("done"), get("metadata"), get("response"), get("error")
+    # This runs for every poll over REST: the usual case is asked for in C, what is wrong is found out afterwards.
+    if not (name is None or isinstance(name, str)) or not (done is None or isinstance(done, bool)):
+        _field(source, "name", str, path)
+        _field(source, "done", bool, path)
+    if metadata is not None:
+        _check_payload(metadata, path, "metadata")
+    if response is not None:
+        _check_payload(response, path, "response")
+        if error is not None:
+            raise DocumentError("an operation has one result, not both an error and a response", path=path, name=name)
+    if error is not None:
+        _check_error(error, _at(path, "error"))
+    return Document(source, name or "", done or False, metadata, response, error)
+
+
+def _field(source: JsonObject, key: str, kind: type[Any], path: str) -> Any:
+    value = source.get(key)
+    if value is not None and not isinstance(value, kind):
+        wanted = {str: "a string", bool: "a boolean", dict: "an object", list: "an array"}[kind]
+        raise DocumentError(f"expected {wanted}, got {_kind(value)}", path=_at(path, key))
+    return value
+
+
+def _at(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _check_payload(value: Json, path: str, key: str) -> None:
+    """A payload object is empty (an empty Any) or names its type; conformance cases 11 to 14 of the Any suite."""
+    if isinstance(value, dict):
+        url = value.get("@type")
+        if (url and isinstance(url, str)) or not value:
+            return
+        if url is None:
+            problem = "a payload names its type in '@type'"
+        else:
+            problem = "'@type' is empty" if url == "" else f"'@type' is a string, got {_kind(url)}"
+    else:
+        problem = f"expected an object, got {_kind(value)}"
+    raise DocumentError(problem, path=_at(path, key))
+
+
+def _check_error(error: Json, path: str) -> None:
+    if not isinstance(error, dict):
+        raise DocumentError(f"expected an object, got {_kind(error)}", path=path)
+    code = error.get("code")
+    if code is not None:
+        error_code(error, path)
+    _field(error, "message", str, path)
+    details: list[Json] = _field(error, "details", list, path) or []
+    for index, detail in enumerate(details):
+        _check_payload(detail, path, f"details[{index}]")
+
+
+def error_code(error: JsonObject, path: str = "error") -> int:
+    """The ``code`` of a Status in JSON: a number, or one in a string (proto3 JSON mapping of int32).
+
+    Raises:
+        DocumentError: It is neither, or does not fit 32 bits.
+    """
+    code = error.get("code") or 0
+    try:
+        number = int(code)
+        if (
+            isinstance(code, bool)
+            or (isinstance(code, float) and code != float(number))
+            or not -(2**31) <= number < 2**31
+        ):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise DocumentError(f"expected a 32-bit number, got {str(code)[:40]!r}", path=_at(path, "code")) from None
+    return number
+
+
+def dump(value: JsonObject, indent: int | None) -> str:
+    """Writes JSON text: compact without `indent`."""
+    separators = (",", ":") if indent is None else None
+    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
+
+
+# -- payloads to JSON -------------------------------------------------------------------------------------------
+
+
+def opaque(type_url: str, value: bytes) -> JsonObject:
+    """The form of an ``Any`` that cannot be rendered; an empty one is ``{}``."""
+    if not type_url and not value:
+        return {}
+    return {"@type": type_url, _BYTES_KEY: base64.b64encode(value).decode("ascii")}
+
+
+def any_to_json(type_url: str, value: bytes, find: FindUrl) -> JsonObject:
+    """Renders the two fields of an ``Any``; never fails (law 3).
+
+    A payload that is nested, itself or through others, beyond `MAX_NESTING` levels is opaque as a whole.
+    """
+    try:
+        return _render(type_url, value, find)
+    except NestingError:
+        return opaque(type_url, value)
+
+
+def _render(type_url: str, value: bytes, find: FindUrl) -> JsonObject:
+    root: JsonObject = {}
+    work = [(type_url, value, root, 1)]
+    while work:
+        url, data, target, depth = work.pop()
+        if depth > MAX_NESTING:
+            raise NestingError(f"payloads nested more than {MAX_NESTING} levels deep", actual=type_url)
+        rendered, nested = _render_one(url, data, find)
+        target.clear()
+        target.update(rendered)
+        work.extend((any_.type_url, any_.value, place, depth + 1) for any_, place in nested)
+    # Three levels stand above a payload in the largest document there is, a page of operations with their errors.
+    if depth_of(root) > MAX_NESTING - 5:
+        raise NestingError(f"a payload nested more than {MAX_NESTING - 5} levels deep", actual=type_url)
+    return root
+
+
+def _render_one(url: str, data: bytes, find: FindUrl) -> tuple[JsonObject, list[tuple[any_pb2.Any, JsonObject]]]:
+    kind = find(url)
+    if kind is None:
+        return opaque(url, data), []
+    from google.protobuf import json_format
+
+    try:
+        message = kind.pb_class.FromString(data)
+        if kind.full_name == _ANY:
+            inner: JsonObject = {}
+            return {"@type": url, "value": inner}, [(cast("any_pb2.Any", message), inner)]
+        stencil = _Stencil(message) if _reaches_any(kind.descriptor) else None
+        body: Json = json_format.MessageToDict(message, descriptor_pool=_NO_TYPES)
+    except Exception:  # noqa: BLE001
+        # Values JSON has no form for (a Duration of 2^62 s, NaN in a Struct, invalid UTF-8 in proto2): ValueError,
+        # TypeError, OverflowError, by runtime and version. Printing never fails (law 4 of the architecture).
+        return opaque(url, data), []
+    result = {"@type": url, "value": body} if kind.full_name in _SPECIAL else {"@type": url, **body}
+    return result, stencil.holes(result) if stencil else []
+
+
+class _NoTypes:
+    """A descriptor pool that knows the type of the stencil's marks only: everything else was taken out before."""
+
+    def FindMessageTypeByName(self, full_name: str) -> Descriptor:  # noqa: N802 (the pool's own method name)
+        from google.protobuf import wrappers_pb2
+
+        if full_name == wrappers_pb2.StringValue.DESCRIPTOR.full_name:
+            return wrappers_pb2.StringValue.DESCRIPTOR
+        raise KeyError(full_name)
+
+
+_NO_TYPES: Final[Any] = _NoTypes()
+_MARK_URL: Final = "type.googleapis.com/google.protobuf.StringValue"
+
+
+class _Stencil:
+    """Takes every ``Any`` out of a message and leaves a mark that survives json_format in both directions."""
+
+    def __init__(self, message: Message) -> None:
+        # A mark nothing in the message can be confused with: a text that does not occur in it.
+        data, number = message.SerializePartialToString(), 0
+        while (token := f"\x01any{number}:").encode() in data:
+            number += 1
+        self._token = token
+        self._taken: list[any_pb2.Any] = []
+        for found in list(nested_anys(message)):
+            if found.type_url or found.value:
+                taken = any_pb2.Any()
+                taken.CopyFrom(found)
+                self._taken.append(taken)
+                found.CopyFrom(_mark(f"{token}{len(self._taken) - 1}"))
+
+    def holes(self, rendered: JsonObject) -> list[tuple[any_pb2.Any, JsonObject]]:
+        """Each ``Any`` taken out, with the object in the rendered JSON it belongs into."""
+        if not self._taken:
+            return []
+        found: list[tuple[any_pb2.Any, JsonObject]] = []
+        stack: list[Json] = [rendered]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, dict):
+                here = item
+                mark = here.get("value")
+                if isinstance(mark, str) and mark.startswith(self._token) and here.get("@type") == _MARK_URL:
+                    found.append((self._taken[int(mark[len(self._token) :])], here))
+                else:
+                    stack.extend(here.values())
+            elif isinstance(item, list):
+                stack.extend(item)
+        return found
+
+
+def _mark(text: str) -> any_pb2.Any:
+    from google.protobuf import wrappers_pb2
+
+    return any_pb2.Any(type_url=_MARK_URL, value=wrappers_pb2.StringValue(value=text).SerializeToString())
+
+
+def nested_anys(message: Message) -> Iterator[any_pb2.Any]:
+    """Every ``Any`` inside a message, at any depth but not inside another ``Any``."""
+    stack: list[Message] = [message]
+    while stack:
+        current = stack.pop()
+        for field, value in current.ListFields():
+            kind = field.message_type
+            if kind is None or not _reaches_any(kind):  # pyright: ignore[reportUnnecessaryComparison]
+                continue
+            if kind.GetOptions().map_entry:
+                values: list[Any] = list(value.values())
+            else:
+                values = list(value) if is_repeated(field) else [value]
+            for item in values:
+                if item.DESCRIPTOR.full_name == _ANY:
+                    yield item
+                else:
+                    stack.append(item)
+
+
+@functools.lru_cache(maxsize=1024)
+def _reaches_any(descriptor: Descriptor) -> bool:
+    """Whether a message of this type, or one it holds, may hold an ``Any``. Most cannot, and are spared the walk."""
+    seen: set[str] = set()
+    stack = [descriptor]
+    while stack:
+        current = stack.pop()
+        if current.full_name == _ANY:
+            return True
+        if current.full_name in seen:
+            continue
+        seen.add(current.full_name)
+        if current.is_extendable:
+            return True
+        stack.extend(field.message_type for field in current.fields if field.message_type is not None)  # pyright: ignore[reportUnnecessaryComparison]
+    return False
+
+
+# -- payloads from JSON -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Part:
+    """One ``Any`` of a document on its way to bytes; `children` are those inside it."""
+
+    url: str
+    kind: MessageType[Any] | None
+    body: Json
+    children: list[int]
+    packed: any_pb2.Any | None = None
+
+
+def any_from_json(source: JsonObject, find: FindUrl) -> any_pb2.Any | UnknownPayload:
+    """Reads an ``Any`` from its JSON form.
+
+    Returns:
+        The ``Any``; or, for a type that `find` does not know, the JSON as `UnknownPayload`.
+
+    Raises:
+        PayloadDecodeError: The JSON does not fit the type it names.
+    """
+    if not source:
+        return any_pb2.Any()
+    url: str = source["@type"]
+    if _BYTES_KEY in source and len(source) == 2:
+        return any_pb2.Any(type_url=url, value=_opaque_bytes(source))
+    kind = find(url)
+    if kind is None:
+        return UnknownPayload(url, document=dump(source, None))
+    if not _reaches_any(kind.descriptor):
+        return any_pb2.Any(type_url=url, value=message_from_json(source, kind).SerializePartialToString())
+    token = "\x01any"
+    while token in dump(source, None):
+        token += ":"
+    parts: list[_Part] = []
+    work: list[tuple[JsonObject, int | None]] = [(source, None)]
+    while work:  # from the outside in: find every Any, leave a mark in its place
+        given, parent = work.pop()
+        index = len(parts)
+        if parent is not None:
+            parts[parent].children.append(index)
+        part, nested = _open(given, find, token)
+        parts.append(part)
+        # The marks inside a body count from 0 in the order of `nested`; the stack must hand them out in that order.
+        work.extend((child, index) for child in reversed(nested))
+    for part in reversed(parts):  # from the inside out: decode, put the Anys back
+        part.packed = _close(part, parts, token)
+    packed = parts[0].packed
+    assert packed is not None
+    return packed
+
+
+def _opaque_bytes(source: JsonObject) -> bytes:
+    encoded = source[_BYTES_KEY]
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise PayloadDecodeError(f"'@bytes' is not base64: {error}", actual=source["@type"]) from error
+
+
+def _open(given: JsonObject, find: FindUrl, token: str) -> tuple[_Part, list[JsonObject]]:
+    url = given.get("@type")
+    if not given:
+        return _Part("", None, None, [], any_pb2.Any()), []
+    if not isinstance(url, str) or not url:
+        raise PayloadDecodeError("a nested payload names its type in '@type', a string")
+    if _BYTES_KEY in given and len(given) == 2:
+        return _Part(url, None, None, [], any_pb2.Any(type_url=url, value=_opaque_bytes(given))), []
+    kind = find(url)
+    if kind is None:
+        raise PayloadDecodeError(
+            f"a nested payload of unknown type {type_name(url)} has no binary form; register its type", actual=url
+        )
+    nested: list[JsonObject] = []
+    body = _body(given, kind)
+    if _reaches_any(kind.descriptor):
+        body = _take_out(body, kind.descriptor, nested, token)
+    return _Part(url, kind, body, []), nested
+
+
+def _body(given: JsonObject, kind: MessageType[Any]) -> Json:
+    """The JSON of a payload's message, without what the ``Any`` around it adds (proto3 JSON mapping)."""
+    if kind.full_name not in _SPECIAL:
+        body = given.copy()
+        del body["@type"]
+        return body
+    if "value" not in given:
+        raise PayloadDecodeError(f"the JSON of {kind.full_name} stands under 'value'", actual=given["@type"])
+    return given["value"]
+
+
+def message_from_json(given: JsonObject, kind: MessageType[Any]) -> Message:
+    """Decodes the JSON of a payload as a message of a type that holds no ``Any``: the usual case, without detours.
+
+    Raises:
+        PayloadDecodeError: The JSON does not fit the type.
+    """
+    return _parse(_body(given, kind), kind, given["@type"])
+
+
+def is_plain(given: JsonObject, kind: MessageType[Any]) -> bool:
+    """Whether `message_from_json` will do: neither the opaque form nor a type that may hold an ``Any``."""
+    return not (_BYTES_KEY in given and len(given) == 2) and not _reaches_any(kind.descriptor)
+
+
+def _parse(body: Json, kind: MessageType[Any], url: str) -> Message:
+    from google.protobuf import json_format
+
+    message = kind.pb_class()
+    try:
+        json_format.ParseDict(body, message, ignore_unknown_fields=True, descriptor_pool=_NO_TYPES)
+    except Exception as error:  # ParseError, and bare KeyError, AttributeError or RecursionError on odd input
+        raise PayloadDecodeError(
+            f"the JSON does not decode as {kind.full_name}: {error}", expected=(kind.full_name,), actual=url
+        ) from error
+    return message
+
+
+def _take_out(value: Json, descriptor: Descriptor, nested: list[JsonObject], token: str) -> Json:
+    """A copy of a message's JSON in which every object of an ``Any`` field is replaced by a mark.
+
+    Recursion here is over one document, whose depth is limited when it is read.
+    """
+    if descriptor.full_name == _ANY:
+        if not isinstance(value, dict):
+            return value  # json_format says what is wrong with it
+        nested.append(value)
+        return {"@type": _MARK_URL, "value": f"{token}{len(nested) - 1}"}
+    if not isinstance(value, dict) or descriptor.full_name in _SPECIAL:
+        return value
+    by_json_name = {field.json_name: field for field in descriptor.fields}
+    copy: JsonObject = {}
+    for key, inner in value.items():
+        field = by_json_name.get(key) or descriptor.fields_by_name.get(key)
+        kind = field.message_type if field is not None else None
+        if field is None or kind is None or inner is None or not _reaches_any(kind):
+            copy[key] = inner
+        elif kind.GetOptions().map_entry and isinstance(inner, dict):
+            element = cast("Descriptor", kind.fields_by_name["value"].message_type)
+            copy[key] = {k: _take_out(v, element, nested, token) for k, v in inner.items()}
+        elif is_repeated(field) and isinstance(inner, list):
+            copy[key] = [_take_out(item, kind, nested, token) for item in inner]
+        else:
+            copy[key] = _take_out(inner, kind, nested, token)
+    return copy
+
+
+def _close(part: _Part, parts: list[_Part], token: str) -> any_pb2.Any:
+    if part.packed is not None:
+        return part.packed
+    kind = part.kind
+    assert kind is not None
+    message = _parse(part.body, kind, part.url)
+    if part.children:
+        anys = [message] if kind.full_name == _ANY else list(nested_anys(message))
+        for found in anys:
+            mark = cast("any_pb2.Any", found)
+            if mark.type_url == _MARK_URL and (number := _mark_number(mark, token)) is not None:
+                child = parts[part.children[number]].packed
+                assert child is not None
+                mark.CopyFrom(child)
+    return any_pb2.Any(type_url=part.url, value=message.SerializePartialToString())
+
+
+def _mark_number(mark: any_pb2.Any, token: str) -> int | None:
+    from google.protobuf import wrappers_pb2
+
+    text = wrappers_pb2.StringValue.FromString(mark.value).value
+    return int(text[len(token) :]) if text.startswith(token) else None

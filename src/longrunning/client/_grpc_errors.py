@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""What both gRPC transports share: reading a failed RPC, and the requests whose proto may be older than us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+from google.rpc import status_pb2
+
+from .._pb import operations_pb2
+from .._polling import PollFailure
+from ..errors import MissingExtraError, PayloadDecodeError
+from ..operation import Operation, OperationTypes, wrap
+from ..registry import TypeRegistry
+from ..status import Code, Status
+from ._transport import ListQuery, Page
+
+__all__ = ["SERVICE", "closed", "decode_operation", "decode_page", "encode_list", "read_failure", "require_grpc"]
+
+SERVICE: Final = "/google.longrunning.Operations/"
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+
+# What a cut connection looks like where it does not come as UNAVAILABLE: the texts of gRPC's own transport.
+_RESETS: Final = ("Received RST_STREAM", "Stream removed", "Connection reset", "Socket closed")
+
+
+def require_grpc() -> None:
+    """Says which extra to install where grpc is missing.
+
+    Raises:
+        MissingExtraError: It is.
+    """
+    try:
+        import grpc  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError as error:
+        raise MissingExtraError("grpc", "the gRPC client") from error
+
+
+def read_failure(
+    code: int, message: str, trailing: Iterable[tuple[str, Any]] | None, registry: TypeRegistry, cause: BaseException
+) -> PollFailure:
+    """A failed RPC with its rich status, if the server sent one (``google.rpc.Status`` in the trailers).
+
+    Args:
+        code: The gRPC code.
+        message: The gRPC message.
+        trailing: The trailing metadata.
+        registry: Where the types of the details are found.
+        cause: The exception of gRPC.
+    """
+    status = Status(code, message)
+    for key, value in trailing or ():
+        if key == _DETAILS_KEY:
+            try:
+                rich = status_pb2.Status.FromString(value)
+            except Exception:  # noqa: BLE001, S112 (trailers are the server's; without them there is still code and message)
+                continue
+            if rich.code == code:  # a proxy may have replaced the status; then the details are of another error
+                status = Status.from_proto(rich, registry=registry)
+    transient = status.code in (Code.INTERNAL, Code.UNKNOWN) and any(text in message for text in _RESETS)
+    return PollFailure(status=status, transient=transient, cause=cause)
+
+
+def closed(cause: BaseException) -> PollFailure:
+    """The channel was closed on this side: no retry will help."""
+    return PollFailure(status=Status(Code.CANCELLED, f"the channel is closed: {cause}"), closed=True, cause=cause)
+
+
+def decode_operation(data: bytes, types: OperationTypes) -> Operation[Any, Any]:
+    """Reads the reply of an RPC that returns an operation.
+
+    Raises:
+        PayloadDecodeError: It is not one.
+    """
+    try:
+        return wrap(operations_pb2.Operation.FromString(data), types)
+    except Exception as error:  # the pure Python runtime raises more than DecodeError
+        raise PayloadDecodeError(f"the server's reply is not a google.longrunning.Operation: {error}") from error
+
+
+# Fields of AIP-217 that the installed googleapis-common-protos (before 1.75.5) may not know. Unknown fields go over the
+# wire as well as known ones, so both are written and read by number there.
+_RETURN_PARTIAL_SUCCESS: Final = b"\x28\x01"  # field 5, varint, true
+_UNREACHABLE: Final = 3
+
+
+def encode_list(query: ListQuery) -> bytes:
+    """The bytes of a ``ListOperationsRequest``."""
+    request = operations_pb2.ListOperationsRequest(
+        name=query.name, filter=query.filter, page_size=query.page_size, page_token=query.page_token
+    )
+    return request.SerializeToString() + (_RETURN_PARTIAL_SUCCESS if query.return_partial_success else b"")
+
+
+def decode_page(data: bytes, types: OperationTypes) -> Page[Operation[Any, Any]]:
+    """Reads a ``ListOperationsResponse``.
+
+    Raises:
+        PayloadDecodeError: It is not one.
+    """
+    try:
+        response = operations_pb2.ListOperationsResponse.FromString(data)
+    except Exception as error:  # the pure Python runtime raises more than DecodeError
+        raise PayloadDecodeError(
+            f"the server's reply is not a google.longrunning.ListOperationsResponse: {error}"
+        ) from error
+    return Page(
+        # Each operation is parsed from its own bytes, so that one snapshot kept does not keep the whole page.
+        tuple(wrap(_own(operation), types) for operation in response.operations),
+        response.next_page_token,
+        _unreachable(response),
+    )
+
+
+def _own(operation: operations_pb2.Operation) -> operations_pb2.Operation:
+    copy = operations_pb2.Operation()
+    copy.CopyFrom(operation)
+    return copy
+
+
+def _unreachable(response: operations_pb2.ListOperationsResponse) -> tuple[str, ...]:
+    if "unreachable" in operations_pb2.ListOperationsResponse.DESCRIPTOR.fields_by_name:
+        return tuple(response.unreachable)
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    return tuple(
+        field.data.decode("utf-8", "replace")
+        for field in cast("Iterable[Any]", UnknownFieldSet(response))
+        if field.field_number == _UNREACHABLE
+    )

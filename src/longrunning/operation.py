@@ -20,32 +20,19 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, final, overload
 
-from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import status_pb2
 
 from ._any import (
-    DEFAULT_PREFIX,
-    MessageType,
     TypeReference,
     UnknownPayload,
-    decode,
     resolve_reference,
     type_name,
     type_reference,
 )
-from ._json import (
-    Document,
-    JsonObject,
-    any_from_json,
-    any_to_json,
-    dump,
-    error_code,
-    is_plain,
-    message_from_json,
-    parse_document,
-)
+from ._document import JsonObject, dump, parse_document
 from ._pb import operations_pb2
+from ._source import Field, JsonSource, ProtoSource, Source
+from ._types import FieldTypes, OperationTypes, types_for
 from .errors import (
     InvalidTypeUrlError,
     MalformedOperationError,
@@ -57,10 +44,9 @@ from .errors import (
     PayloadError,
     RegistryConflictError,
     TypeMismatchError,
-    UnknownTypeError,
 )
 from .registry import TypeRegistry
-from .status import Code, Status, make_status
+from .status import Code, Status
 
 if TYPE_CHECKING:
     from .method import LroMethod
@@ -72,7 +58,6 @@ M_co = TypeVar("M_co", covariant=True)
 R = TypeVar("R")
 M = TypeVar("M")
 
-_ANY: Final = any_pb2.Any.DESCRIPTOR.full_name
 _EMPTY: Final = "google.protobuf.Empty"
 _DEFAULT_REGISTRY: Final = TypeRegistry()
 _FULL_NAME: Final = operations_pb2.Operation.DESCRIPTOR.full_name
@@ -88,70 +73,6 @@ class OperationState(enum.Enum):
     CANCELLED = "CANCELLED"
 
 
-# -- which types a snapshot may hold ----------------------------------------------------------------------------
-
-
-@final
-class FieldTypes:
-    """The types one ``Any`` field may hold.
-
-    Attributes:
-        kinds: The accepted types by full name.
-        decoders: For the usual type URL of each, what decodes its bytes: the fast path of every typed access.
-        any_type: Whether any type will do, looked up in the registry (a declared ``Any``, or no method at all).
-    """
-
-    __slots__ = ("any_type", "decoders", "kinds")
-
-    def __init__(self, kinds: tuple[MessageType[Any], ...], *, any_type: bool = False) -> None:
-        self.any_type = any_type or any(kind.full_name == _ANY for kind in kinds)
-        self.kinds = {kind.full_name: kind for kind in reversed(kinds) if kind.full_name != _ANY}
-        self.decoders = {DEFAULT_PREFIX + name: kind.from_bytes for name, kind in self.kinds.items()}
-
-
-@final
-class OperationTypes:
-    """All the types a snapshot needs to know: those its method declares, and a registry for the rest."""
-
-    __slots__ = ("metadata", "registry", "response")
-
-    def __init__(self, response: FieldTypes, metadata: FieldTypes, registry: TypeRegistry) -> None:
-        self.response = response
-        self.metadata = metadata
-        self.registry = registry
-
-    def find_url(self, type_url: str) -> MessageType[Any] | None:
-        """The type a URL names: declared by the method, or registered; ``None`` for unknown, malformed or untrusted."""
-        try:
-            name = self.registry.type_name(type_url)
-        except InvalidTypeUrlError:
-            return None
-        return self.response.kinds.get(name) or self.metadata.kinds.get(name) or self.registry.find(name)
-
-    def read(self, type_url: str, value: bytes) -> Any:
-        """Unpacks one level without ever raising: the message, or an `UnknownPayload`."""
-        kind = self.find_url(type_url)
-        if kind is not None:
-            try:
-                return decode(kind, type_url, value)
-            except PayloadDecodeError:
-                pass
-        return UnknownPayload(type_url, value)
-
-
-def types_for(method: LroMethod[Any, Any, Any] | None, registry: TypeRegistry) -> OperationTypes:
-    """The types of a method's operations; without a method, whatever the registry knows."""
-    if method is None:
-        return OperationTypes(FieldTypes((), any_type=True), FieldTypes((), any_type=True), registry)
-    bound: OperationTypes | None = method.bound
-    if bound is not None and bound.registry is registry:
-        return bound
-    responses, metadatas = method.kinds
-    bound = OperationTypes(FieldTypes(responses), FieldTypes(metadatas), registry)
-    method.bound = bound
-    return bound
-
-
 # -- the snapshot -----------------------------------------------------------------------------------------------
 
 
@@ -163,14 +84,12 @@ class Operation(Generic[R_co, M_co]):
     hashable by name and ``done``; picklable. `R` is the type of the response, `M` that of the metadata.
     """
 
-    __slots__ = ("_anys", "_document", "_proto", "_types")
+    __slots__ = ("_json", "_proto", "_types")
 
-    # The source of truth is the message or, where that is None, the document: it may have no binary form. The slots
-    # `_document` and `_anys` are set for a document only.
+    # The source of truth is the message or, where that is None, the document: `_json` is set for a document only.
     _proto: operations_pb2.Operation | None
-    _document: Document
     _types: OperationTypes
-    _anys: dict[str, Any]  # what the payloads of a document came to, so that each is converted once
+    _json: JsonSource
 
     def __init__(self) -> None:
         """Not for use: a snapshot is made from something.
@@ -285,11 +204,10 @@ class Operation(Generic[R_co, M_co]):
             DocumentError: It is not the JSON of an operation.
         """
         operation: Operation[Any, Any] = _new(cls)
-        operation._document = parse_document(source)
-        operation._proto = None
         types = method.bound if method is not None else None
         operation._types = types if types is not None and types.registry is registry else types_for(method, registry)
-        operation._anys = {}
+        operation._json = JsonSource(parse_document(source), operation._types)
+        operation._proto = None
         return operation
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -298,20 +216,20 @@ class Operation(Generic[R_co, M_co]):
     def name(self) -> str:
         """The server-assigned name: opaque, unique within the service. Empty for validate-only calls."""
         proto = self._proto
-        return proto.name if proto is not None else self._document.name
+        return proto.name if proto is not None else self._json.name
 
     @property
     def done(self) -> bool:
         """Whether the operation is completed."""
         proto = self._proto
-        return proto.done if proto is not None else self._document.done
+        return proto.done if proto is not None else self._json.done
 
     @property
     def state(self) -> OperationState:
         """Where it stands. Done with neither response nor error counts as SUCCEEDED; see `has_result`."""
         if not self.done:
             return OperationState.RUNNING
-        code = self._error_code
+        code = self._source.error_code()
         if code is None:
             return OperationState.SUCCEEDED
         return OperationState.CANCELLED if code == Code.CANCELLED else OperationState.FAILED
@@ -319,9 +237,8 @@ class Operation(Generic[R_co, M_co]):
     @property
     def has_result(self) -> bool:
         """Whether there is an error, or a response that names its type."""
-        if self._error_code is not None:
-            return True
-        return bool(self._type_url("response"))
+        source = self._source
+        return source.error_code() is not None or bool(source.type_url("response"))
 
     @property
     def metadata(self) -> M_co | None:
@@ -388,28 +305,17 @@ class Operation(Generic[R_co, M_co]):
     @property
     def error(self) -> Status | None:
         """The error of a failed or cancelled operation, its details decoded; otherwise ``None``."""
-        if self._proto is not None:
-            if not self._proto.HasField("error"):
-                return None
-            error = self._proto.error
-            details: list[Any] = [self._types.read(detail.type_url, detail.value) for detail in error.details]
-            return make_status(error.code, error.message, details)
-        source = self._document.error
-        if source is None:
-            return None
-        return make_status(
-            error_code(source), source.get("message") or "", [self._read_json(d) for d in source.get("details") or ()]
-        )
+        return self._source.error()
 
     @property
     def metadata_payload(self) -> Message | UnknownPayload | None:
         """The metadata whatever its type: never raises, unlike `metadata`."""
-        return self._untyped("metadata")
+        return self._source.read("metadata")
 
     @property
     def response_payload(self) -> Message | UnknownPayload | None:
         """The response whatever its type, and whatever the state: never raises, unlike `result`."""
-        return self._untyped("response")
+        return self._source.read("response")
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -442,31 +348,7 @@ class Operation(Generic[R_co, M_co]):
         Args:
             indent: Spaces per level; without it, one compact line.
         """
-        return dump(self._to_object(), indent)
-
-    def _to_object(self) -> JsonObject:
-        if self._proto is None:
-            return self._document.source
-        proto, find = self._message(), self._types.find_url
-        result: JsonObject = {}
-        if proto.name:
-            result["name"] = proto.name
-        if proto.HasField("metadata"):
-            result["metadata"] = any_to_json(proto.metadata.type_url, proto.metadata.value, find)
-        if proto.done:
-            result["done"] = True
-        if proto.HasField("error"):
-            error: JsonObject = {}
-            if proto.error.code:
-                error["code"] = proto.error.code
-            if proto.error.message:
-                error["message"] = proto.error.message
-            if proto.error.details:
-                error["details"] = [any_to_json(d.type_url, d.value, find) for d in proto.error.details]
-            result["error"] = error
-        if proto.HasField("response"):
-            result["response"] = any_to_json(proto.response.type_url, proto.response.value, find)
-        return result
+        return dump(self._source.to_object(), indent)
 
     # -- value ----------------------------------------------------------------------------------------------------
 
@@ -483,18 +365,17 @@ class Operation(Generic[R_co, M_co]):
         try:
             return self._message()
         except PayloadError:
-            return self._to_object()
+            return self._source.to_object()
 
     def __repr__(self) -> str:
         """Name, state, code and types; never a payload."""
         parts = [repr(self.name), self.state.value]
-        code = self._error_code
+        source = self._source
+        code = source.error_code()
         if code is not None:
             parts.append(f"code={Code(code).name if code in Code._value2member_map_ else code}")
-        for field in ("response", "metadata"):
-            url = self._type_url(field)
-            if url:
-                parts.append(f"{field}={type_name(url)}")
+        urls = {"response": source.type_url("response"), "metadata": source.type_url("metadata")}
+        parts += [f"{field}={type_name(url)}" for field, url in urls.items() if url]
         return f"<Operation {' '.join(parts)}>"
 
     def __copy__(self) -> Operation[R_co, M_co]:
@@ -504,13 +385,13 @@ class Operation(Generic[R_co, M_co]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        source: bytes | JsonObject
-        source = self._document.source if self._proto is None else self._proto.SerializeToString()
-        types = self._types
-        urls = [self._type_url("response"), self._type_url("metadata"), *self._detail_urls()]
+        source, types = self._source, self._types
+        data: bytes | JsonObject
+        data = self._json.to_object() if self._proto is None else self._proto.SerializeToString()
+        urls = [source.type_url("response"), source.type_url("metadata"), *source.detail_urls()]
         found = {kind.full_name: kind for kind in (types.find_url(url) for url in urls if url) if kind is not None}
         return _restore, (
-            source,
+            data,
             *(
                 ([type_reference(kind) for kind in field.kinds.values()], field.any_type)
                 for field in (types.response, types.metadata)
@@ -526,158 +407,57 @@ class Operation(Generic[R_co, M_co]):
 
         "If done == false, neither error nor response is set" (operations.proto). The snapshot stays readable.
         """
-        if self.done:
+        source = self._source
+        if source.done:
             return None
-        if not self.name:
+        if not source.name:
             return MalformedOperationError("it is not done and has no name to ask for", operation=self)
-        if self._error_code is None and not self._has("response"):
+        field = "error" if source.error_code() is not None else "response"
+        if field == "response" and not source.has("response"):
             return None
-        field = "error" if self._error_code is not None else "response"
         return MalformedOperationError(f"{field} is set, but the operation is not done", operation=self, field=field)
 
     @property
-    def _error_code(self) -> int | None:
-        if self._proto is not None:
-            return self._proto.error.code if self._proto.HasField("error") else None
-        if self._document.error is None:
-            return None
-        return error_code(self._document.error)
+    def _source(self) -> Source:
+        return self._json if self._proto is None else ProtoSource(self._proto, self._types)
 
-    def _has(self, field: str) -> bool:
-        if self._proto is not None:
-            return self._proto.HasField(field)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-        return getattr(self._document, field) is not None
-
-    def _type_url(self, field: str) -> str:
-        """The type URL of a payload; empty where there is none. Decodes nothing."""
-        if self._proto is not None:
-            return cast("str", getattr(self._proto, field).type_url) if self._has(field) else ""
-        source: JsonObject | None = getattr(self._document, field)
-        return cast("str", source["@type"]) if source else ""
-
-    def _detail_urls(self) -> list[str]:
-        if self._proto is not None:
-            return [detail.type_url for detail in self._proto.error.details]
-        return [detail.get("@type", "") for detail in (self._document.error or {}).get("details") or ()]
-
-    def _any(self, field: str) -> any_pb2.Any | UnknownPayload | None:
-        """A payload, not yet decoded; ``None`` where it is absent or names no type at all (TYPE-2)."""
-        if not self._type_url(field):
-            return None
-        if self._proto is not None:
-            return cast("any_pb2.Any", getattr(self._proto, field))
-        found = self._anys.get(field)
-        if found is None:
-            found = self._anys[field] = self._convert(getattr(self._document, field))
-        if isinstance(found, PayloadDecodeError):
-            raise PayloadDecodeError(
-                found.args[0], operation=self, field=field, expected=found.expected, actual=found.actual
-            ) from found.__cause__
-        return cast("any_pb2.Any | UnknownPayload", found)
-
-    def _convert(self, source: JsonObject) -> any_pb2.Any | UnknownPayload | PayloadDecodeError:
-        try:
-            return any_from_json(source, self._types.find_url)
-        except PayloadDecodeError as error:
-            return error
-
-    def _read_json(self, source: JsonObject) -> Any:
-        found = self._convert(source)
-        if isinstance(found, PayloadDecodeError):
-            return UnknownPayload(source["@type"], document=dump(source, None))
-        return found if isinstance(found, UnknownPayload) else self._types.read(found.type_url, found.value)
-
-    def _untyped(self, field: str) -> Message | UnknownPayload | None:
-        if not self._type_url(field):
-            return None
-        if self._proto is not None:
-            payload = getattr(self._proto, field)
-            return cast("Message | UnknownPayload", self._types.read(payload.type_url, payload.value))
-        return cast("Message | UnknownPayload", self._read_json(getattr(self._document, field)))
-
-    def _typed(self, field: str, types: FieldTypes) -> Any:
+    def _typed(self, field: Field, types: FieldTypes) -> Any:
         """Typed access to a payload, told in full where it fails. The fast path stands in `result` and `metadata`."""
-        if types.any_type and not types.kinds:
-            return self._untyped(field)
-        url = self._type_url(field)
+        source = self._source
+        url = source.type_url(field)
         if not url:
             return None
+        if types.any_type and not types.kinds:
+            return source.read(field)
         expected = tuple(types.kinds)
         try:
             actual = self._types.registry.type_name(url)
         except InvalidTypeUrlError as error:
-            raise InvalidTypeUrlError(
-                error.args[0], operation=self, field=field, expected=expected, actual=url
-            ) from None
+            raise self._told(error, field, expected, url) from None
         kind = types.kinds.get(actual)
         if kind is None:
             if types.any_type:
-                return self._untyped(field)
-            raise TypeMismatchError(
-                f"expected {' or '.join(expected)}, got {actual}",
-                operation=self, field=field, expected=expected, actual=url,
-            )  # fmt: skip
-        if self._proto is None and field not in self._anys:
-            source = getattr(self._document, field)
-            if is_plain(source, kind):
-                return self._decode_json(field, source, kind)
-        payload = self._any(field)
-        assert isinstance(payload, any_pb2.Any)  # an unknown type is a mismatch, told above
+                return source.read(field)
+            raise self._told(TypeMismatchError(f"expected {' or '.join(expected)}, got {actual}"), field, expected, url)
         try:
-            return decode(kind, url, payload.value)
+            return source.decode(field, kind)
         except PayloadDecodeError as error:
-            raise PayloadDecodeError(
-                error.args[0], operation=self, field=field, expected=expected, actual=url
-            ) from error.__cause__
+            raise self._told(error, field, expected, url) from error.__cause__
 
-    def _decode_json(self, field: str, source: JsonObject, kind: MessageType[Any]) -> Any:
-        """Straight from JSON to the message; the bytes are kept, so that the next access decodes those."""
-        try:
-            message = message_from_json(source, kind)
-        except PayloadDecodeError as error:
-            raise PayloadDecodeError(
-                error.args[0], operation=self, field=field, expected=error.expected, actual=error.actual
-            ) from error.__cause__
-        self._anys[field] = any_pb2.Any(type_url=source["@type"], value=message.SerializePartialToString())
-        return kind.wrap(message)
+    def _told(self, error: PayloadError, field: Field, expected: tuple[str, ...], url: str) -> PayloadError:
+        """The same error, knowing what it is about: whoever raised it saw bytes or JSON only."""
+        return type(error)(error.args[0], operation=self, field=field, expected=expected, actual=url)
 
     def _message(self) -> operations_pb2.Operation:
-        """The binary truth, not copied; for a snapshot from JSON, made once."""
+        """The binary truth, not copied."""
         if self._proto is not None:
             return self._proto
-        made: operations_pb2.Operation | None = self._anys.get("")
-        if made is None:
-            made = self._anys[""] = self._from_document()
-        return made
-
-    def _from_document(self) -> operations_pb2.Operation:
-        source = self._document
-        proto = operations_pb2.Operation(name=source.name, done=source.done)
-        for field in ("metadata", "response"):
-            if getattr(source, field) is not None:
-                payload = self._any(field)
-                target: any_pb2.Any = getattr(proto, field)
-                target.SetInParent()
-                if payload is not None:
-                    target.CopyFrom(self._binary(payload, field))
-        if source.error is not None:
-            proto.error.CopyFrom(
-                status_pb2.Status(code=error_code(source.error), message=source.error.get("message") or "")
-            )
-            for index, detail in enumerate(source.error.get("details") or ()):
-                converted = self._convert(detail)
-                if isinstance(converted, PayloadDecodeError):
-                    raise converted
-                proto.error.details.append(self._binary(converted, f"error.details[{index}]"))
-        return proto
-
-    def _binary(self, payload: any_pb2.Any | UnknownPayload, field: str) -> any_pb2.Any:
-        if isinstance(payload, UnknownPayload):
-            try:
-                return payload.to_any()
-            except UnknownTypeError as error:
-                raise UnknownTypeError(error.args[0], operation=self, field=field, actual=payload.type_url) from None
-        return payload
+        try:
+            return self._json.message()
+        except PayloadError as error:
+            raise type(error)(
+                error.args[0], operation=self, expected=error.expected, actual=error.actual
+            ) from error.__cause__
 
 
 def wrap(proto: operations_pb2.Operation, types: OperationTypes) -> Operation[Any, Any]:
@@ -700,7 +480,7 @@ def retyped(operation: Operation[Any, Any], types: OperationTypes | None) -> Ope
     other: Operation[Any, Any] = _new(Operation)
     other._proto, other._types = operation._proto, types
     if other._proto is None:
-        other._document, other._anys = operation._document, {}
+        other._json = JsonSource(operation._json.document, types)
     return other
 
 
@@ -724,9 +504,7 @@ def _restore(
     types = OperationTypes(field(*response), field(*metadata), registry)
     if isinstance(source, bytes):
         return wrap(operations_pb2.Operation.FromString(source), types)
-    operation = Operation.from_json(source, registry=registry)
-    operation._types = types
-    return operation
+    return retyped(Operation.from_json(source, registry=registry), types)
 
 
 def _size(data: object) -> str:

@@ -7,10 +7,12 @@ grpc is imported when a client is given a gRPC channel, not before.
 
 from __future__ import annotations
 
-from ._async import AsyncOperationHandle, AsyncOperationsClient, AsyncPager
+from ._client_async import AsyncOperationsClient, AsyncPager
+from ._client_sync import OperationsClient, Pager
+from ._handle_async import AsyncOperationHandle
+from ._handle_sync import OperationHandle
 from ._io_async import AsyncClock, AsyncTransport
 from ._io_sync import Clock, Transport
-from ._sync import OperationHandle, OperationsClient, Pager
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 __all__ = [

@@ -21,8 +21,9 @@ from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 if TYPE_CHECKING:
     from .._polling import PollFailure
+    from .._types import OperationTypes
     from ..method import LroMethod
-    from ..operation import Operation, OperationTypes
+    from ..operation import Operation
     from ..registry import TypeRegistry
 
 __all__ = ["AsyncGrpcTransport"]

@@ -11,8 +11,9 @@ from google.rpc import status_pb2
 
 from .._pb import operations_pb2
 from .._polling import PollFailure
+from .._types import OperationTypes
 from ..errors import MissingExtraError, PayloadDecodeError
-from ..operation import Operation, OperationTypes, wrap
+from ..operation import Operation, wrap
 from ..registry import TypeRegistry
 from ..status import Code, Status
 from ._transport import ListQuery, Page

@@ -15,8 +15,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
+from .._types import OperationTypes
 from ..method import LroMethod
-from ..operation import Operation, OperationTypes
+from ..operation import Operation
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 __all__ = [

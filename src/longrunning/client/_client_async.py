@@ -1,0 +1,370 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""`AsyncOperationsClient`: starts, finds, lists, cancels and deletes operations.
+
+It is written once: the other colour is generated from it. What colours cannot hide stands in the ``_io`` modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, final, overload
+
+from .._any import underlying
+from .._resume import read_token
+from ..errors import ResumeTokenError
+from ..names import check_name
+from ..operation import Operation, retyped, types_of
+from ..policy import PollPolicy, optional_seconds
+from ..registry import TypeRegistry
+from ._handle_async import AsyncOperationHandle
+from ._io_async import AsyncSystemClock, grpc_transport
+from ._session_async import AsyncSession
+from ._transport import CallOptions, ListQuery, Page
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from types import TracebackType
+
+    from google.protobuf.message import Message
+
+    from ..method import LroMethod
+    from ..names import Metadata
+    from ._io_async import AsyncClock, AsyncTransport
+
+__all__ = ["AsyncOperationsClient", "AsyncPager"]
+
+Req = TypeVar("Req")
+R = TypeVar("R")
+M = TypeVar("M")
+R_co = TypeVar("R_co", covariant=True)
+
+_DEFAULT_REGISTRY: Final = TypeRegistry()
+
+
+@final
+class AsyncOperationsClient:
+    """Starts, resumes, lists, cancels and deletes the operations of one server.
+
+    An async context manager. Nothing is global: two clients know nothing of each other.
+
+    Example:
+        async with grpc.aio.secure_channel(target, credentials) as channel:
+            client = AsyncOperationsClient(channel)
+            operation = await client.start(CREATE_INSTANCE, request)
+            instance = await operation
+    """
+
+    def __init__(
+        self,
+        channel_or_transport: object,
+        *,
+        registry: TypeRegistry = _DEFAULT_REGISTRY,
+        policy: PollPolicy | None = None,
+        metadata: Metadata = (),
+        clock: AsyncClock | None = None,
+    ) -> None:
+        """Makes a client.
+
+        Args:
+            channel_or_transport: A ``grpc.aio.Channel``, insecure, secured or with interceptors, or a transport. It stays
+                its maker's: closing the client does not close it.
+            registry: Where types are found that no method declares: of error details, of listed operations.
+            policy: How to wait, unless a wait says otherwise.
+            metadata: Headers for every RPC.
+            clock: Time and chance; for tests.
+
+        Raises:
+            MissingExtraError: A channel was given, and grpc is not installed.
+            TypeError: It is no such channel; a ``grpc.Channel`` belongs to the sync client.
+        """
+        transport: AsyncTransport = (
+            cast("AsyncTransport", channel_or_transport)
+            if hasattr(channel_or_transport, "get_operation")
+            else grpc_transport(channel_or_transport)
+        )
+        self._session = AsyncSession(
+            transport,
+            registry,
+            PollPolicy() if policy is None else policy,
+            metadata,
+            AsyncSystemClock() if clock is None else clock,
+        )
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes what the client opened itself; a channel that was given stays open."""
+        await self._session.transport.close()
+
+    # -- handles --------------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        method: LroMethod[Req, R, M],
+        request: Req,
+        *,
+        rpc_timeout: float | timedelta | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncOperationHandle[R, M]:
+        """Calls a method that starts an operation.
+
+        Args:
+            method: The method.
+            request: Its request.
+            rpc_timeout: Longest time of this RPC, seconds; ``None`` for no deadline.
+            metadata: Headers for this RPC and for every later one about the operation it starts.
+
+        Returns:
+            The operation, live. It may be done already.
+
+        Raises:
+            StartError: The RPC failed; no operation is known to exist.
+            TypeError: The request has another type than the method's.
+        """
+        actual = underlying(request).DESCRIPTOR.full_name
+        if actual != method.request_kind.full_name:
+            raise TypeError(f"{method.path} takes a {method.request_kind.full_name}, got a {actual}")
+        timeout = optional_seconds(rpc_timeout, "rpc_timeout")
+        types, metadata = self._session.types(method), tuple(metadata)
+        asked = self._session.clock.now()
+        options = CallOptions(timeout, (*self._session.metadata, *metadata))
+        snapshot = await self._session.start(method, request, types, options)
+        handle: AsyncOperationHandle[Any, Any] = AsyncOperationHandle(
+            self._session, snapshot.name, types, method.path, metadata
+        )
+        handle.offer(snapshot, asked)
+        return handle
+
+    @overload
+    def attach(
+        self, name: str, method: LroMethod[Any, R, M], *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[R, M]: ...
+    @overload
+    def attach(self, name: str, method: None = None, *, metadata: Metadata = ()) -> AsyncOperationHandle[Any, Any]: ...
+    def attach(
+        self, name: str, method: LroMethod[Any, Any, Any] | None = None, *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[Any, Any]:
+        """Takes hold of an operation by name. No RPC is sent: whether it exists shows at the first one.
+
+        Args:
+            name: Its name, as the server gave it; opaque.
+            method: The method that started it, which declares its types. Without it they are found in the registry.
+            metadata: Headers for every RPC about it.
+
+        Raises:
+            ValueError: The name is empty or not valid text.
+        """
+        path = "" if method is None else method.path
+        return AsyncOperationHandle(self._session, check_name(name), self._session.types(method), path, tuple(metadata))
+
+    @overload
+    def adopt(
+        self, operation: Message | Operation[Any, Any], method: LroMethod[Any, R, M], *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[R, M]: ...
+    @overload
+    def adopt(
+        self, operation: Operation[R, M], method: None = None, *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[R, M]: ...
+    @overload
+    def adopt(
+        self, operation: Message, method: None = None, *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[Any, Any]: ...
+    def adopt(
+        self,
+        operation: Message | Operation[Any, Any],
+        method: LroMethod[Any, Any, Any] | None = None,
+        *,
+        metadata: Metadata = (),
+    ) -> AsyncOperationHandle[Any, Any]:
+        """Takes hold of an operation that somebody else started, as this message or snapshot shows it. No RPC is sent.
+
+        Args:
+            operation: A ``google.longrunning.Operation`` message, such as a plain stub returns, or a snapshot.
+            method: As in `attach`; without it, a snapshot keeps the types it has.
+            metadata: As in `attach`.
+
+        Raises:
+            TypeError: It is neither.
+            ValueError: It is not done and has no name to ask for.
+        """
+        if isinstance(operation, Operation):
+            snapshot = retyped(operation, None if method is None else self._session.types(method))
+        elif method is None:
+            snapshot = Operation.from_proto(operation, registry=self._session.registry)
+        else:
+            snapshot = Operation.from_proto(operation, method, registry=self._session.registry)
+        name = snapshot.name if snapshot.done else check_name(snapshot.name)
+        path = "" if method is None else method.path
+        handle: AsyncOperationHandle[Any, Any] = AsyncOperationHandle(
+            self._session, name, types_of(snapshot), path, tuple(metadata)
+        )
+        handle.offer(snapshot, self._session.clock.now())
+        return handle
+
+    @overload
+    def resume(
+        self, resume_token: str, method: LroMethod[Any, R, M], *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[R, M]: ...
+    @overload
+    def resume(
+        self, resume_token: str, method: None = None, *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[Any, Any]: ...
+    def resume(
+        self, resume_token: str, method: LroMethod[Any, Any, Any] | None = None, *, metadata: Metadata = ()
+    ) -> AsyncOperationHandle[Any, Any]:
+        """Takes hold of an operation from its resume token, in this or another process. No RPC is sent.
+
+        Args:
+            resume_token: What `AsyncOperationHandle.resume_token` gave.
+            method: The method that started it, whose path is checked. Without it types are found in the registry.
+            metadata: As in `attach`; a token carries no headers.
+
+        Raises:
+            ResumeTokenError: It is no token, one of a later version, or one of another method.
+        """
+        token = read_token(resume_token)
+        if method is not None and token.path and token.path != method.path:
+            raise ResumeTokenError(f"the resume token is of {token.path}, not of {method.path}", name=token.name)
+        path = token.path if method is None else method.path
+        return AsyncOperationHandle(self._session, token.name, self._session.types(method), path, tuple(metadata))
+
+    # -- single RPCs ----------------------------------------------------------------------------------------------
+
+    @overload
+    async def get(self, name: str, method: LroMethod[Any, R, M], *, metadata: Metadata = ()) -> Operation[R, M]: ...
+    @overload
+    async def get(self, name: str, method: None = None, *, metadata: Metadata = ()) -> Operation[Any, Any]: ...
+    async def get(
+        self, name: str, method: LroMethod[Any, Any, Any] | None = None, *, metadata: Metadata = ()
+    ) -> Operation[Any, Any]:
+        """Asks for an operation once: GetOperation.
+
+        Raises:
+            OperationNotFoundError: The server does not know it.
+            PollingError: The RPC failed otherwise.
+        """
+        return await self.attach(name, method, metadata=metadata).refresh()
+
+    def list(
+        self,
+        name: str,
+        *,
+        filter: str = "",  # noqa: A002 (the name of the field, AIP-160)
+        page_size: int = 0,
+        page_token: str = "",
+        return_partial_success: bool = False,
+        metadata: Metadata = (),
+    ) -> AsyncPager[Operation[Any, Any]]:
+        """Lists operations under a parent: ListOperations, page by page as they are read.
+
+        Args:
+            name: The parent, such as ``projects/p/locations/l``; may be empty.
+            filter: A filter in the server's dialect of AIP-160.
+            page_size: At most that many a page; 0 for the server's choice.
+            page_token: Where to start, from an earlier page.
+            return_partial_success: Ask for what can be reached where not everything can (AIP-217).
+            metadata: Headers for every page.
+
+        Returns:
+            The operations, lazily: nothing is sent before the first one is asked for. Types come from the registry.
+        """
+        query = ListQuery(
+            name=name, filter=filter, page_size=page_size, page_token=page_token,
+            return_partial_success=return_partial_success,
+        )  # fmt: skip
+        return AsyncPager(self._session, query, self._session.options(name, metadata))
+
+    async def cancel(self, name: str, *, metadata: Metadata = ()) -> None:
+        """Asks the server to cancel an operation: CancelOperation. It may still succeed (operations.proto).
+
+        Raises:
+            RpcError: The RPC failed; with code UNIMPLEMENTED the server cannot cancel.
+        """
+        await self._session.cancel(name, self._session.any_types, self._session.options(name, metadata))
+
+    async def delete(self, name: str, *, metadata: Metadata = ()) -> None:
+        """Tells the server that nobody is interested in an operation any more: DeleteOperation. Does not cancel it.
+
+        Raises:
+            RpcError: The RPC failed.
+        """
+        await self._session.delete(name, self._session.any_types, self._session.options(name, metadata))
+
+    @overload
+    async def wait_operation(
+        self,
+        name: str,
+        timeout: float | timedelta | None,
+        method: LroMethod[Any, R, M],
+        *,
+        metadata: Metadata = (),
+    ) -> Operation[R, M]: ...
+    @overload
+    async def wait_operation(
+        self, name: str, timeout: float | timedelta | None, method: None = None, *, metadata: Metadata = ()
+    ) -> Operation[Any, Any]: ...
+    async def wait_operation(
+        self,
+        name: str,
+        timeout: float | timedelta | None,
+        method: LroMethod[Any, Any, Any] | None = None,
+        *,
+        metadata: Metadata = (),
+    ) -> Operation[Any, Any]:
+        """Lets the server wait: WaitOperation, the raw RPC. Not every server has it.
+
+        Args:
+            name: The operation.
+            timeout: How long the server waits at most, seconds; ``None`` for its own limit. The reply may come earlier and
+                not be done.
+            method: Declares the types.
+            metadata: Headers.
+
+        Raises:
+            RpcError: The RPC failed; with code UNIMPLEMENTED the server does not have it.
+        """
+        wait = optional_seconds(timeout, "timeout")
+        deadline = None if wait is None else wait + self._session.policy.retry.rpc_timeout
+        options = self._session.options(name, metadata, deadline)
+        return await self._session.wait_operation(name, wait, self._session.types(method), options)
+
+
+@final
+class AsyncPager(Generic[R_co]):
+    """What a list answers with: iterate over its items, or over its `pages`. Each iteration asks the server anew."""
+
+    def __init__(self, session: AsyncSession, query: ListQuery, options: CallOptions) -> None:
+        self._session = session
+        self._query = query
+        self._options = options
+
+    async def __aiter__(self) -> AsyncIterator[R_co]:
+        async for page in self.pages():
+            for item in page:
+                yield item
+
+    async def pages(self) -> AsyncIterator[Page[R_co]]:
+        """The pages, each fetched when it is asked for.
+
+        Raises:
+            RpcError: The RPC failed.
+        """
+        query = self._query
+        while True:
+            page = await self._session.page(query, self._options)
+            yield cast("Page[R_co]", page)
+            if not page.next_page_token:
+                return
+            query = ListQuery(
+                name=query.name, filter=query.filter, page_size=query.page_size, page_token=page.next_page_token,
+                return_partial_success=query.return_partial_success,
+            )  # fmt: skip

@@ -1,0 +1,396 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""`AsyncOperationHandle`: one operation, live, and the driver that executes the steps of the poll machine.
+
+Laws of this file:
+
+1. It is written once. The other colour is generated from it; what colours cannot hide stands in the ``_io`` modules.
+2. Verbs talk to the network, properties never do. On a done operation refresh, wait, watch and result cost no RPC.
+3. When to poll is decided in `_polling`; here its steps are executed, nothing else.
+4. Waiting never cancels anything on the server unless it was told to.
+"""
+
+# The classes of this file work on each other's insides; outside of it nobody does.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, Final, Generic, TypeVar, final
+
+from .._polling import (
+    Finish,
+    GiveUp,
+    GiveUpReason,
+    Poll,
+    PollFailure,
+    Sleep,
+    begin,
+    newer,
+    on_error,
+    on_snapshot,
+    on_wake,
+)
+from .._resume import ResumeToken, write_token
+from .._types import OperationTypes
+from ..errors import LongRunningError, WaitTimeoutError
+from ..names import check_name
+from ..operation import Operation
+from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
+from ..status import Code, Status
+from ._io_async import INTERRUPTS, AsyncFlight, AsyncProgressCallback, call_back, send_shielded
+from ._session_async import AsyncSession
+from ._transport import CallOptions, RpcFailure, polling_error
+
+__all__ = ["AsyncOperationHandle"]
+
+R_co = TypeVar("R_co", covariant=True)
+M_co = TypeVar("M_co", covariant=True)
+
+_EXIT_CANCEL_TIMEOUT: Final = 5.0  # seconds for the cancel that cancel_on_exit sends on the way out
+_GET: Final = "GetOperation"
+
+
+@final
+class AsyncOperationHandle(Generic[R_co, M_co]):
+    """One operation, live: wait for it, watch it, cancel it.
+
+    `R` is the type of its response, `M` that of its metadata. Made by a client. Any number of waits may run on one
+    handle; polls under way are shared between them.
+    """
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        name: str,
+        types: OperationTypes,
+        path: str,
+        metadata: tuple[tuple[str, str | bytes], ...],
+    ) -> None:
+        """Not for use: a client makes handles."""
+        self._session = session
+        self._name = name
+        self._types = types
+        self._path = path
+        self._metadata = metadata
+        self._lock = threading.Lock()  # held for a few assignments, never across an RPC
+        self._snapshot: Operation[Any, Any] | None = None
+        self._asked = 0.0  # when the request of the snapshot was sent, and
+        self._taken = 0.0  # when its reply came, on the client's clock
+        self._flight: AsyncFlight | None = None
+
+    # -- properties: no I/O ---------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The operation's name; empty for a validate-only call, which is done at once."""
+        return self._name
+
+    @property
+    def operation(self) -> Operation[R_co, M_co] | None:
+        """The last snapshot; ``None`` before the first RPC of an attached handle. No I/O."""
+        return self._snapshot
+
+    @property
+    def resume_token(self) -> str:
+        """Text with which this or another process can take hold of the operation again. No endpoint, no credential.
+
+        Raises:
+            ValueError: The operation has no name.
+        """
+        return write_token(ResumeToken(check_name(self._name), self._path))
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self._name!r} {self._snapshot.state.value if self._snapshot else 'not yet seen'}>"
+        )
+
+    # -- verbs ----------------------------------------------------------------------------------------------------
+
+    async def refresh(self) -> Operation[R_co, M_co]:
+        """Asks the server once. On a done operation: the snapshot at hand, no RPC.
+
+        Raises:
+            OperationNotFoundError: The server does not know the operation.
+            PollingError: The RPC failed otherwise.
+        """
+        current = self._snapshot
+        if current is not None and current.done:
+            return current
+        try:
+            return await self._get(self._session.policy.retry.rpc_timeout)
+        except RpcFailure as error:
+            raise polling_error(error.failure, error.method, self._name, current) from error.__cause__
+
+    async def wait(
+        self,
+        *,
+        timeout: Timeout = DEFAULT,
+        policy: PollPolicy | None = None,
+        on_progress: AsyncProgressCallback[Operation[R_co, M_co]] | None = None,
+        cancel_on_exit: bool = False,
+    ) -> Operation[R_co, M_co]:
+        """Waits until the operation is done, also when it failed. On a done operation: no RPC.
+
+        Args:
+            timeout: Overall time, seconds; ``DEFAULT`` the policy's (900 s), ``None`` for ever, 0 for one poll.
+            policy: How to wait; the client's unless given.
+            on_progress: Called with the snapshot of every poll, the final one last; never concurrently. What it raises
+                ends the wait.
+            cancel_on_exit: If the wait is interrupted (Ctrl-C, or the task is cancelled), also cancel the operation:
+                one request, at most 5 s. Not on timeout.
+
+        Returns:
+            The final snapshot.
+
+        Raises:
+            WaitTimeoutError: The time ran out; the operation goes on.
+            OperationNotFoundError: The server does not know the operation (any more).
+            PollingError: A poll failed for good.
+            MalformedOperationError: The server's answer breaks the rules of the resource.
+        """
+        waiter = _AsyncWaiter(self, *self._limits(timeout, policy))
+        try:
+            while True:
+                snapshot = await waiter.next()
+                if on_progress is not None:
+                    await call_back(on_progress, snapshot)
+                if snapshot.done:
+                    return snapshot
+        except INTERRUPTS:
+            if cancel_on_exit:
+                await send_shielded(self._cancel_on_exit)
+            raise
+
+    async def result(
+        self,
+        *,
+        timeout: Timeout = DEFAULT,
+        policy: PollPolicy | None = None,
+        on_progress: AsyncProgressCallback[Operation[R_co, M_co]] | None = None,
+        cancel_on_exit: bool = False,
+    ) -> R_co:
+        """Waits, then returns the response. Arguments as in `wait`.
+
+        Raises:
+            OperationCancelledError: The operation was cancelled.
+            OperationError: It failed.
+            NoResultError: It is done, but its service provides no result.
+            PayloadError: The response is not what was declared.
+            WaitTimeoutError: As in `wait`, like the rest.
+        """
+        operation = await self.wait(
+            timeout=timeout, policy=policy, on_progress=on_progress, cancel_on_exit=cancel_on_exit
+        )
+        return operation.result()
+
+    # async-only: begin
+    def __await__(self) -> Generator[Any, None, R_co]:
+        """``await handle`` is ``await handle.result()``."""
+        return self.result().__await__()
+
+    # async-only: end
+
+    def watch(
+        self, *, timeout: Timeout = DEFAULT, policy: PollPolicy | None = None
+    ) -> AsyncGenerator[Operation[R_co, M_co], None]:
+        """Iterates over snapshots: the first, then each that differs from the one before, then the final one.
+
+        Leaving the loop stops the watching and nothing else. Arguments and errors as in `wait`.
+        """
+        return self._watch(*self._limits(timeout, policy))
+
+    async def cancel(self) -> None:
+        """Asks the server to cancel. The operation may still succeed; go on waiting to see. No-op when done.
+
+        Raises:
+            RpcError: The RPC failed; with code UNIMPLEMENTED the server cannot cancel.
+        """
+        current = self._snapshot
+        if current is None or not current.done:
+            options = self._options(self._session.policy.retry.rpc_timeout)
+            await self._session.cancel(self._name, self._types, options, current)
+
+    async def delete(self) -> None:
+        """Tells the server that nobody is interested any more; it forgets the operation but does not cancel it.
+
+        Raises:
+            RpcError: The RPC failed.
+            ValueError: The operation has no name.
+        """
+        options = self._options(self._session.policy.retry.rpc_timeout)
+        await self._session.delete(self._name, self._types, options, self._snapshot)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _options(self, timeout: float) -> CallOptions:
+        return self._session.options(self._name, self._metadata, timeout)
+
+    def _limits(self, timeout: Timeout, policy: PollPolicy | None) -> tuple[PollPolicy, float | None]:
+        policy = self._session.policy if policy is None else policy
+        return policy, policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
+
+    async def _watch(self, policy: PollPolicy, timeout: float | None) -> AsyncGenerator[Operation[R_co, M_co], None]:
+        waiter = _AsyncWaiter(self, policy, timeout)  # here, not in watch(): time counts from the first step on
+        last: Operation[Any, Any] | None = None
+        while True:
+            snapshot = await waiter.next()
+            if last is None or snapshot != last:
+                last = snapshot
+                yield snapshot
+            if snapshot.done:
+                return
+
+    async def _cancel_on_exit(self) -> None:
+        if self._snapshot is None or not self._snapshot.done:
+            await self._session.transport.cancel_operation(self._name, self._types, self._options(_EXIT_CANCEL_TIMEOUT))
+
+    def offer(self, snapshot: Operation[Any, Any], asked: float) -> Operation[Any, Any]:
+        """Takes a reply in, unless what is known is newer (SNAP-6); returns what is known then."""
+        with self._lock:
+            if newer(self._snapshot, self._asked, snapshot, asked):
+                self._snapshot, self._asked, self._taken = snapshot, asked, self._session.clock.now()
+            assert self._snapshot is not None
+            return self._snapshot
+
+    async def _get(self, rpc_timeout: float) -> Operation[Any, Any]:
+        """One GetOperation.
+
+        Raises:
+            RpcFailure: It failed.
+        """
+        asked = self._session.clock.now()
+        snapshot = await self._session.get(self._name, self._types, self._options(rpc_timeout), self._snapshot)
+        return self.offer(snapshot, asked)
+
+    async def _poll(self, step: Poll, seen: Operation[Any, Any] | None) -> tuple[Operation[Any, Any], float]:
+        """A poll for one waiter: its own, one under way, or a snapshot fresh enough (WAIT-10).
+
+        Args:
+            step: What the waiter wants.
+            seen: The last snapshot this waiter saw, which does not count again.
+
+        Returns:
+            The snapshot, and its age in seconds.
+
+        Raises:
+            RpcFailure: The poll failed.
+        """
+        clock = self._session.clock
+        until = clock.now() + step.rpc_timeout
+        while True:
+            remaining = until - clock.now()
+            with self._lock:
+                current, age = self._snapshot, clock.now() - self._taken
+                if current is not None and current is not seen and (current.done or age < step.max_age):
+                    return current, age
+                flight = self._flight if step.shared else None
+                mine = AsyncFlight(remaining) if flight is None else None
+                if mine is not None and step.shared:
+                    self._flight = mine
+            if mine is not None:
+                return await self._lead(mine), 0.0
+            assert flight is not None
+            if remaining <= 0 or not await flight.wait(remaining):
+                raise RpcFailure(_too_slow(step.rpc_timeout), _GET)
+            failure = flight.failure
+            if flight.abandoned or (flight.rpc_timeout < remaining and _timed_out(failure)):
+                continue  # whoever led it was interrupted, or was in more of a hurry: somebody else polls
+            if failure is not None:
+                raise RpcFailure(failure.failure, failure.method) from failure.__cause__
+            assert self._snapshot is not None
+            return self._snapshot, 0.0
+
+    async def _lead(self, flight: AsyncFlight) -> Operation[Any, Any]:
+        try:
+            return await self._get(flight.rpc_timeout)
+        except RpcFailure as error:
+            flight.failure = error
+            raise
+        except BaseException:  # interrupted, or a fault of ours or of the reply: each waiter finds out for itself
+            flight.abandoned = True
+            raise
+        finally:
+            with self._lock:
+                if self._flight is flight:
+                    self._flight = None
+            flight.land()
+
+
+class _AsyncWaiter(Generic[R_co, M_co]):
+    """One wait on one handle: executes the steps of the poll machine."""
+
+    def __init__(self, handle: AsyncOperationHandle[R_co, M_co], policy: PollPolicy, timeout: float | None) -> None:
+        self._handle = handle
+        self._clock = handle._session.clock
+        self._timeout = timeout
+        self._seen = handle._snapshot
+        now = self._clock.now()
+        self._state, self._step = begin(policy, timeout, self._seen, now - handle._taken, now, self._clock.random())
+        # A snapshot that is fresh enough to count as the first poll is also the first one shown.
+        self._counted = isinstance(self._step, (Sleep, GiveUp))
+
+    async def next(self) -> Operation[R_co, M_co]:
+        """The next snapshot of this wait, after as much sleeping and polling as it takes.
+
+        Raises:
+            LongRunningError: The wait is over, the operation is not done; see `AsyncOperationHandle.wait`.
+        """
+        if self._counted and self._seen is not None:
+            self._counted = False
+            return self._seen
+        while True:
+            step = self._step
+            if isinstance(step, Finish):
+                return step.operation
+            if isinstance(step, GiveUp):
+                raise self._error(step) from (step.failure.cause if step.failure is not None else None)
+            if isinstance(step, Sleep):
+                await self._clock.sleep(step.seconds)
+                self._state, self._step = on_wake(self._state, self._clock.now())
+                continue
+            try:
+                snapshot, age = await self._handle._poll(step, self._seen)
+            except RpcFailure as error:
+                self._state, self._step = on_error(self._state, error.failure, self._clock.now(), self._clock.random())
+                continue
+            self._seen = snapshot
+            self._state, self._step = on_snapshot(
+                self._state, snapshot, self._clock.now(), self._clock.random(), age=age
+            )
+            return snapshot
+
+    def _error(self, step: GiveUp) -> LongRunningError:
+        handle, failure = self._handle, step.failure
+        name, operation = handle._name, handle._snapshot
+        if step.reason is GiveUpReason.MALFORMED:
+            malformed = operation.malformed if operation is not None else None
+            assert malformed is not None
+            return malformed
+        error = None if failure is None else polling_error(failure, _GET, name, operation)
+        if step.reason in (GiveUpReason.NOT_FOUND, GiveUpReason.FAILED):
+            assert error is not None
+            return error
+        if error is not None:
+            assert failure is not None
+            error.__cause__ = failure.cause
+        limit = f"{self._state.attempts} polls" if step.reason is GiveUpReason.ATTEMPTS else f"{self._timeout:g} s"
+        last = f"; the last poll failed: {error.details}" if error is not None else ""
+        return WaitTimeoutError(
+            f"operation {name!r} is not done after {limit}; it goes on, and the resume token of this error "
+            f"takes hold of it again{last} (last snapshot: {operation!r})",
+            name=name,
+            operation=operation,
+            timeout=self._timeout,
+            last_error=error,
+            resume_token=handle.resume_token,
+        )
+
+
+def _timed_out(failure: RpcFailure | None) -> bool:
+    return failure is not None and failure.failure.status.code == Code.DEADLINE_EXCEEDED
+
+
+def _too_slow(rpc_timeout: float) -> PollFailure:
+    return PollFailure(status=Status(Code.DEADLINE_EXCEEDED, f"a shared poll took longer than {rpc_timeout:g} s"))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_PREFIX",
     "MAX_NESTING",
+    "AnyClass",
     "MessageType",
     "PayloadDecoder",
     "UnknownPayload",
@@ -62,6 +63,19 @@ class PayloadDecoder(Protocol[T_co]):
 
     def from_bytes(self, data: bytes, /) -> T_co:
         """Returns a new message; raises whatever the runtime raises on bytes that are not one."""
+        ...
+
+
+class AnyClass(Protocol):
+    """The class ``google.protobuf.Any`` itself, where it is declared as a type: "not known beforehand" (TYPE-5).
+
+    To type checkers ``type[any_pb2.Any]`` would not do: for mypy a proto-plus class is one of those as well, because its
+    base class is not typed.
+    """
+
+    @classmethod
+    def FromString(cls, data: bytes, /) -> any_pb2.Any:  # noqa: N802 (protobuf's name)
+        """A class method: what comes from an untyped base class does not count as one."""
         ...
 
 
@@ -142,7 +156,8 @@ def _identity(message: Message) -> Message:
 
 def is_protobuf_class(cls: object) -> bool:
     """Whether it is a protobuf message class, upb or pure Python, generated or dynamic."""
-    return isinstance(cls, type) and issubclass(cls, Message) and hasattr(cls, "DESCRIPTOR")
+    # Message itself has no descriptor: None in one runtime, no attribute in the other.
+    return isinstance(cls, type) and issubclass(cls, Message) and getattr(cls, "DESCRIPTOR", None) is not None
 
 
 def _proto_plus_pb(cls: object) -> type[Message]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from ._any import MessageType, message_type
 from .errors import DescriptorError, RegistryConflictError
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor import Descriptor, FileDescriptor
 
 __all__ = ["demand_equal", "is_repeated", "is_static", "load_files", "static_type"]
 
@@ -28,28 +29,42 @@ _STATIC: Final[dict[str, tuple[str, ...]]] = {
             "type", "wrappers",
         )
     ),
-    "google.rpc.": ("google.rpc.code_pb2", "google.rpc.error_details_pb2", "google.rpc.status_pb2"),
+    "google.rpc.": (
+        "google.rpc.code_pb2", "google.rpc.error_details_pb2", "google.rpc.http_pb2", "google.rpc.status_pb2",
+        "google.rpc.context.attribute_context_pb2", "google.rpc.context.audit_context_pb2",
+    ),
     "google.longrunning.": ("google.longrunning.operations_proto_pb2",),
 }  # fmt: skip
 
 
 def is_static(full_name: str) -> bool:
-    """Whether a name is in a package whose classes are fixed by what is installed."""
-    return full_name.startswith(tuple(_STATIC))
+    """Whether the class of that name is fixed by what is installed."""
+    return static_type(full_name) is not None
 
 
 def static_type(full_name: str) -> MessageType[Any] | None:
-    """The installed class of such a name; ``None`` for any other, or where it is not installed."""
-    for package, modules in _STATIC.items():
+    """The installed class of such a name; ``None`` for any other."""
+    for package in _STATIC:
         if full_name.startswith(package):
-            for module in modules:
-                importlib.import_module(module)
-            try:
-                descriptor = descriptor_pool.Default().FindMessageTypeByName(full_name)
-            except KeyError:
-                return None
-            return message_type(message_factory.GetMessageClass(descriptor))
+            return _static_types(package).get(full_name)
     return None
+
+
+@functools.cache
+def _static_types(package: str) -> dict[str, MessageType[Any]]:
+    """All messages of the modules of a package: of those, and of nothing that was added to the default pool since."""
+    found: dict[str, MessageType[Any]] = {}
+    for module in _STATIC[package]:
+        try:
+            file: FileDescriptor = importlib.import_module(module).DESCRIPTOR
+        except ImportError:  # older googleapis-common-protos have fewer of them
+            continue
+        pending = list(file.message_types_by_name.values())
+        while pending:
+            descriptor = pending.pop()
+            found[descriptor.full_name] = message_type(message_factory.GetMessageClass(descriptor))
+            pending.extend(descriptor.nested_types)
+    return found
 
 
 def load_files(data: bytes) -> tuple[descriptor_pool.DescriptorPool, frozenset[str]]:

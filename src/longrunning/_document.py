@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, NoReturn, cast
 
@@ -27,6 +28,7 @@ __all__ = [
     "Document",
     "Json",
     "JsonObject",
+    "canonical",
     "check_depth",
     "depth_of",
     "dump",
@@ -39,6 +41,8 @@ __all__ = [
 Json = Any  # what json.loads returns
 JsonObject = dict[str, Json]
 
+_INTEGER: Final = re.compile(r"-?[0-9]{1,12}", re.ASCII)
+_OPAQUE: Final = "@bytes"
 _MAX_INTEGER_DIGITS: Final = 310  # no double is longer; no field of a message either
 
 
@@ -89,7 +93,9 @@ def _parse_text(source: str | bytes | bytearray) -> Json:
         raise DocumentError(f"nested more than {MAX_NESTING} levels deep") from None
     except DocumentError:
         raise
-    except (ValueError, StopIteration) as error:
+    except StopIteration:  # the scanner knows only that it cannot go on; the decoder says where and why
+        raise _why_not(text) from None
+    except ValueError as error:
         raise DocumentError(f"not JSON: {error}") from error
     # Both checks walk the whole document; these two tests in C tell when there is nothing to find.
     if text.count("{") + text.count("[") > MAX_NESTING:
@@ -100,10 +106,20 @@ def _parse_text(source: str | bytes | bytearray) -> Json:
     return value
 
 
-def _decode_text(source: bytes | bytearray) -> str:
+def _why_not(text: str) -> DocumentError:
     try:
-        return bytes(source).decode("utf-8")
-    except (UnicodeDecodeError, TypeError) as error:
+        _DECODER.decode(text)
+    except ValueError as error:
+        return DocumentError(f"not JSON: {error}")
+    return DocumentError("not JSON")
+
+
+def _decode_text(source: object) -> str:
+    if not isinstance(source, (bytes, bytearray)):
+        raise DocumentError(f"expected JSON as text, bytes or an object, got a {type(source).__name__}")
+    try:
+        return source.decode("utf-8")
+    except UnicodeDecodeError as error:
         raise DocumentError(f"a JSON document is UTF-8 text: {error}") from error
 
 
@@ -265,6 +281,8 @@ def _check_payload(value: Json, path: str, key: str) -> None:
         url = value.get("@type")
         if (url and isinstance(url, str)) or not value:
             return
+        if url == "" and len(value) == 2 and _OPAQUE in value:
+            return  # what any_to_json() writes of bytes without a type: kept, as everything is
         if url is None:
             problem = "a payload names its type in '@type'"
         else:
@@ -292,18 +310,25 @@ def error_code(error: JsonObject, path: str = "error") -> int:
     Raises:
         DocumentError: It is neither, or does not fit 32 bits.
     """
-    code = error.get("code") or 0
-    try:
+    code: Json = error.get("code")
+    if code is None:
+        return 0
+    number: int | None = None
+    if isinstance(code, str):
+        number = int(code) if _INTEGER.fullmatch(code) else None
+    elif isinstance(code, int) and not isinstance(code, bool):
+        number = code
+    elif isinstance(code, float) and code.is_integer():
         number = int(code)
-        if (
-            isinstance(code, bool)
-            or (isinstance(code, float) and code != float(number))
-            or not -(2**31) <= number < 2**31
-        ):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise DocumentError(f"expected a 32-bit number, got {str(code)[:40]!r}", path=_at(path, "code")) from None
+    if number is None or not -(2**31) <= number < 2**31:
+        raise DocumentError(f"expected a 32-bit number, got {str(code)[:40]!r}", path=_at(path, "code"))
     return number
+
+
+def canonical(document: Document) -> str:
+    """Text that is equal for documents that say the same: defaults left out, keys in order."""
+    fields = {field: value for field, value in document._asdict().items() if field != "source"}
+    return json.dumps({field: value for field, value in fields.items() if value or value == {}}, sort_keys=True)
 
 
 def dump(value: JsonObject, indent: int | None) -> str:

@@ -28,7 +28,7 @@ from google.protobuf.message import Message
 from ._any import MAX_NESTING, MessageType, UnknownPayload, type_name
 from ._descriptors import is_repeated
 from ._document import Json, JsonObject, depth_of, dump
-from .errors import NestingError, PayloadDecodeError
+from .errors import NestingError, PayloadDecodeError, UnknownTypeError
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -100,6 +100,8 @@ def _render_one(url: str, data: bytes, find: FindUrl) -> tuple[JsonObject, list[
         if kind.full_name == _ANY:
             inner: JsonObject = {}
             return {"@type": url, "value": inner}, [(cast("any_pb2.Any", message), inner)]
+        if _may_hold_bytes_as_text(kind.descriptor) and not _is_text(message):
+            return opaque(url, data), []
         stencil = _Stencil(message) if _reaches_any(kind.descriptor) else None
         body: Json = json_format.MessageToDict(message, descriptor_pool=_NO_TYPES)
     except Exception:  # noqa: BLE001
@@ -137,10 +139,8 @@ class _Stencil:
         self._taken: list[any_pb2.Any] = []
         for found in list(nested_anys(message)):
             if found.type_url or found.value:
-                taken = any_pb2.Any()
-                taken.CopyFrom(found)
-                self._taken.append(taken)
-                found.CopyFrom(_mark(f"{token}{len(self._taken) - 1}"))
+                self._taken.append(any_pb2.Any(type_url=found.type_url, value=found.value))
+                _fill(found, _mark(f"{token}{len(self._taken) - 1}"))
 
     def holes(self, rendered: JsonObject) -> list[tuple[any_pb2.Any, JsonObject]]:
         """Each ``Any`` taken out, with the object in the rendered JSON it belongs into."""
@@ -160,6 +160,11 @@ class _Stencil:
             elif isinstance(item, list):
                 stack.extend(item)
         return found
+
+
+def _fill(target: any_pb2.Any, source: any_pb2.Any) -> None:
+    # Not CopyFrom(): the target may be of a dynamic class, whose pool has a google.protobuf.Any of its own.
+    target.type_url, target.value = source.type_url, source.value
 
 
 def _mark(text: str) -> any_pb2.Any:
@@ -206,6 +211,42 @@ def _reaches_any(descriptor: Descriptor) -> bool:
     return False
 
 
+@functools.lru_cache(maxsize=1024)
+def _may_hold_bytes_as_text(descriptor: Descriptor) -> bool:
+    """Whether a string in this message, or in one it holds, may be no UTF-8: proto3 forbids it, its elders do not."""
+    seen: set[str] = set()
+    stack = [descriptor]
+    while stack:
+        current = stack.pop()
+        if current.full_name in seen:
+            continue
+        seen.add(current.full_name)
+        if not current.file.serialized_pb.endswith(_PROTO3):
+            return True
+        stack.extend(field.message_type for field in current.fields if field.message_type is not None)  # pyright: ignore[reportUnnecessaryComparison]
+    return False
+
+
+_PROTO3: Final = b"b\x06proto3"  # the last field of a FileDescriptorProto: syntax, "proto3"
+
+
+def _is_text(message: Message) -> bool:
+    """Whether every string in a message is text; what is not, the runtime hands out as bytes, and json_format as nonsense."""
+    stack: list[Message] = [message]
+    while stack:
+        for field, value in stack.pop().ListFields():
+            items: list[Any] = [value]
+            if is_repeated(field):
+                entries: Any = value
+                items = [*entries, *entries.values()] if hasattr(entries, "values") else list(entries)
+            for item in items:
+                if isinstance(item, Message):
+                    stack.append(item)
+                elif isinstance(item, bytes) and field.type == field.TYPE_STRING:
+                    return False
+    return True
+
+
 # -- payloads from JSON -----------------------------------------------------------------------------------------
 
 
@@ -228,6 +269,7 @@ def any_from_json(source: JsonObject, find: FindUrl) -> any_pb2.Any | UnknownPay
 
     Raises:
         PayloadDecodeError: The JSON does not fit the type it names.
+        UnknownTypeError: A payload inside it is of unknown type, so that the whole has no binary form.
     """
     if not source:
         return any_pb2.Any()
@@ -278,7 +320,7 @@ def _open(given: JsonObject, find: FindUrl, token: str) -> tuple[_Part, list[Jso
         return _Part(url, None, None, [], any_pb2.Any(type_url=url, value=_opaque_bytes(given))), []
     kind = find(url)
     if kind is None:
-        raise PayloadDecodeError(
+        raise UnknownTypeError(
             f"a nested payload of unknown type {type_name(url)} has no binary form; register its type", actual=url
         )
     nested: list[JsonObject] = []
@@ -341,7 +383,7 @@ def _take_out(value: Json, descriptor: Descriptor, nested: list[JsonObject], tok
     by_json_name = {field.json_name: field for field in descriptor.fields}
     copy: JsonObject = {}
     for key, inner in value.items():
-        field = by_json_name.get(key) or descriptor.fields_by_name.get(key)
+        field = by_json_name.get(key) or descriptor.fields_by_name.get(key) or _extension(descriptor, key)
         kind = field.message_type if field is not None else None
         if field is None or kind is None or inner is None or not _reaches_any(kind):
             copy[key] = inner
@@ -353,6 +395,16 @@ def _take_out(value: Json, descriptor: Descriptor, nested: list[JsonObject], tok
         else:
             copy[key] = _take_out(inner, kind, nested, token)
     return copy
+
+
+def _extension(descriptor: Descriptor, key: str) -> Any:
+    """The extension that ``[full.name]`` names (proto3 JSON mapping); ``None`` where there is none."""
+    if not (key.startswith("[") and key.endswith("]")):
+        return None
+    try:
+        return descriptor.file.pool.FindExtensionByName(key[1:-1])
+    except (KeyError, TypeError, UnicodeError):
+        return None
 
 
 def _close(part: _Part, parts: list[_Part], token: str) -> any_pb2.Any:
@@ -368,7 +420,7 @@ def _close(part: _Part, parts: list[_Part], token: str) -> any_pb2.Any:
             if mark.type_url == _MARK_URL and (number := _mark_number(mark, token)) is not None:
                 child = parts[part.children[number]].packed
                 assert child is not None
-                mark.CopyFrom(child)
+                _fill(mark, child)
     return any_pb2.Any(type_url=part.url, value=message.SerializePartialToString())
 
 

@@ -16,6 +16,7 @@ import zlib
 from typing import Final, NamedTuple, cast
 
 from .errors import ResumeTokenError
+from .names import check_name
 
 __all__ = ["ResumeToken", "read_token", "write_token"]
 
@@ -68,8 +69,9 @@ def read_token(text: object) -> ResumeToken:
         if not isinstance(fields, dict):
             raise ValueError("it holds no object")  # noqa: TRY004 (caught below)
         name, path = (cast("dict[str, object]", fields).get(key) for key in ("name", "method"))
-        if not isinstance(name, str) or not isinstance(path, str) or not name:
-            raise ValueError("a field is missing")
-    except (ValueError, binascii.Error, RecursionError) as error:
+        if not isinstance(path, str):
+            raise ValueError("a field is missing")  # noqa: TRY004 (caught below)
+        name = check_name(name)
+    except (TypeError, ValueError, binascii.Error, RecursionError) as error:
         raise ResumeTokenError(f"the resume token was cut or changed: {error}") from None
     return ResumeToken(name, path)

@@ -4,8 +4,8 @@
 
 Laws of this file:
 
-1. `read` and `to_object` never fail; `decode` and `message` may, with a `PayloadError` that knows neither operation nor
-   field: who asked adds them.
+1. `read` and `to_object` never fail; `decode` and `message` may, with a `PayloadError` that does not know the operation:
+   who asked adds it.
 2. A document is converted payload by payload, when it is asked for, and once.
 3. A payload of unknown type in a document stays JSON: it has no binary form.
 """
@@ -24,7 +24,7 @@ from ._document import Document, JsonObject, dump, error_code
 from ._json import any_from_json, any_to_json, is_plain, message_from_json
 from ._pb import operations_pb2
 from ._types import OperationTypes
-from .errors import PayloadDecodeError
+from .errors import PayloadError
 from .status import Status, make_status
 
 __all__ = ["Field", "JsonSource", "ProtoSource", "Source"]
@@ -80,6 +80,7 @@ class Source(Protocol):
 
         Raises:
             PayloadDecodeError: It does not decode.
+            UnknownTypeError: It came from JSON and holds a payload of unknown type.
         """
         ...
 
@@ -215,7 +216,7 @@ class JsonSource:
 
     def read(self, field: Field) -> Payload | None:
         source = self._payload(field)
-        return self._read(source) if source else None
+        return self._read(source) if source and source["@type"] else None
 
     def decode(self, field: Field, kind: MessageType[Any]) -> Any:
         payload = self._converted.get(field)
@@ -227,7 +228,7 @@ class JsonSource:
                 value = message.SerializePartialToString()
                 self._converted[field] = any_pb2.Any(type_url=source["@type"], value=value)
                 return kind.wrap(message)
-            payload = self._converted[field] = self._binary(source)
+            payload = self._converted[field] = self._binary(source, field)
         return decode(kind, payload.type_url, payload.value)
 
     def message(self) -> operations_pb2.Operation:
@@ -236,11 +237,11 @@ class JsonSource:
         document = self.document
         proto = operations_pb2.Operation(name=document.name, done=document.done)
         if document.metadata is not None:
-            proto.metadata.CopyFrom(self._binary(document.metadata))
+            proto.metadata.CopyFrom(self._binary(document.metadata, "metadata"))
         if document.response is not None:
-            proto.response.CopyFrom(self._binary(document.response))
+            proto.response.CopyFrom(self._binary(document.response, "response"))
         if document.error is not None:
-            details = [self._binary(detail) for detail in self._details()]
+            details = [self._binary(detail, f"error.details[{index}]") for index, detail in enumerate(self._details())]
             message: str = document.error.get("message") or ""
             proto.error.CopyFrom(status_pb2.Status(code=self.error_code() or 0, message=message, details=details))
         self._message = proto
@@ -255,14 +256,19 @@ class JsonSource:
     def _details(self) -> list[JsonObject]:
         return cast("list[JsonObject]", (self.document.error or {}).get("details") or [])
 
-    def _binary(self, source: JsonObject) -> any_pb2.Any:
-        converted = any_from_json(source, self.types.find_url)
-        return converted.to_any() if isinstance(converted, UnknownPayload) else converted
+    def _binary(self, source: JsonObject, field: str) -> any_pb2.Any:
+        try:
+            converted = any_from_json(source, self.types.find_url)
+            return converted.to_any() if isinstance(converted, UnknownPayload) else converted
+        except PayloadError as error:
+            raise type(error)(
+                error.problem, field=field, expected=error.expected, actual=error.actual
+            ) from error.__cause__
 
     def _read(self, source: JsonObject) -> Payload:
         try:
             converted = any_from_json(source, self.types.find_url)
-        except PayloadDecodeError:
+        except PayloadError:
             return UnknownPayload(source["@type"], document=dump(source, None))
         if isinstance(converted, UnknownPayload):
             return converted

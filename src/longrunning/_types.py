@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from google.protobuf import any_pb2
 
 from ._any import DEFAULT_PREFIX, MessageType, UnknownPayload, decode
-from .errors import InvalidTypeUrlError, PayloadDecodeError
+from .errors import InvalidTypeUrlError, PayloadDecodeError, RegistryConflictError
 
 if TYPE_CHECKING:
     from .method import LroMethod
@@ -62,9 +62,9 @@ class OperationTypes:
         """The type a URL names: declared by the method, or registered; ``None`` for unknown, malformed or untrusted."""
         try:
             name = self.registry.type_name(type_url)
-        except InvalidTypeUrlError:
+            return self.response.kinds.get(name) or self.metadata.kinds.get(name) or self.registry.find(name)
+        except (InvalidTypeUrlError, RegistryConflictError):
             return None
-        return self.response.kinds.get(name) or self.metadata.kinds.get(name) or self.registry.find(name)
 
     def read(self, type_url: str, value: bytes) -> Any:
         """Unpacks one level without ever raising: the message, or an `UnknownPayload`."""

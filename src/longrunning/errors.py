@@ -256,8 +256,10 @@ class PayloadError(LongRunningError, ValueError):
         field: The field that holds the payload, such as ``"response"`` or ``"metadata"``.
         expected: Full names of the accepted message types.
         actual: The type URL found.
+        problem: What is wrong, without saying where.
     """
 
+    problem: str
     field: str | None
     expected: tuple[str, ...]
     actual: str | None
@@ -272,6 +274,7 @@ class PayloadError(LongRunningError, ValueError):
         expected: tuple[str, ...] = (),
         actual: str | None = None,
     ) -> None:
+        self.problem = message
         self.field = field
         self.expected = expected
         self.actual = actual
@@ -348,10 +351,19 @@ class MissingExtraError(LongRunningError, ImportError):
 
     Attributes:
         extra: The extra to install, as in ``pip install 'longrunning[grpc]'``.
+        feature: What needs it.
     """
 
     extra: str
+    feature: str
 
     def __init__(self, extra: str, feature: str) -> None:
         self.extra = extra
+        self.feature = feature
         super().__init__(f"{feature} needs an optional dependency: pip install 'longrunning[{extra}]'")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (
+            self.extra,
+            self.feature,
+        )  # ImportError keeps its text where only its own __init__ can put it

@@ -14,9 +14,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, cast, final, overload
 
-from google.protobuf import any_pb2, message_factory
+from google.protobuf import message_factory
 
-from ._any import MessageType, UnknownPayload, message_type
+from ._any import AnyClass, MessageType, UnknownPayload, message_type
 from .errors import DescriptorError, UnknownTypeError
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         *,
         path: str,
         request_type: type[Req],
-        response_type: type[any_pb2.Any],
-        metadata_type: type[any_pb2.Any],
+        response_type: AnyClass,
+        metadata_type: AnyClass,
         http: HttpBinding | None = None,
     ) -> None: ...
     @overload
@@ -98,7 +98,7 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         *,
         path: str,
         request_type: type[Req],
-        response_type: type[any_pb2.Any],
+        response_type: AnyClass,
         metadata_type: type[M],
         http: HttpBinding | None = None,
     ) -> None: ...
@@ -109,7 +109,7 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         path: str,
         request_type: type[Req],
         response_type: type[R],
-        metadata_type: type[any_pb2.Any],
+        metadata_type: AnyClass,
         http: HttpBinding | None = None,
     ) -> None: ...
     @overload
@@ -127,8 +127,8 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         *,
         path: str,
         request_type: type[Any],
-        response_type: type[Any],
-        metadata_type: type[Any],
+        response_type: Any,
+        metadata_type: Any,
         http: HttpBinding | None = None,
     ) -> None:
         """Declares the method.
@@ -179,14 +179,28 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         """
         return _from_descriptor(method)
 
-    def or_types(self, *, response: type[R2], metadata: type[M2]) -> LroMethod[Req_contra, R_co | R2, M_co | M2]:
+    @overload
+    def or_types(
+        self, *, response: AnyClass, metadata: AnyClass
+    ) -> LroMethod[Req_contra, R_co | Message | UnknownPayload, M_co | Message | UnknownPayload]: ...
+    @overload
+    def or_types(
+        self, *, response: AnyClass, metadata: type[M2]
+    ) -> LroMethod[Req_contra, R_co | Message | UnknownPayload, M_co | M2]: ...
+    @overload
+    def or_types(
+        self, *, response: type[R2], metadata: AnyClass
+    ) -> LroMethod[Req_contra, R_co | R2, M_co | Message | UnknownPayload]: ...
+    @overload
+    def or_types(self, *, response: type[R2], metadata: type[M2]) -> LroMethod[Req_contra, R_co | R2, M_co | M2]: ...
+    def or_types(self, *, response: Any, metadata: Any) -> LroMethod[Any, Any, Any]:
         """The same method, accepting one more type each, as where a service answers in v1 and in v1beta1.
 
         Raises:
             TypeError: A type is not a message class.
         """
         responses, metadatas = self._kinds
-        other = cast("LroMethod[Req_contra, R_co | R2, M_co | M2]", object.__new__(type(self)))
+        other: LroMethod[Any, Any, Any] = object.__new__(type(self))
         other._set(
             self._path,
             self._request,
@@ -230,11 +244,13 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         """The type of the request, for the layers above."""
         return self._request
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "bound":
-            object.__setattr__(self, name, value)
-            return
-        raise AttributeError(f"an LroMethod is frozen: cannot set {name!r}")
+    if not TYPE_CHECKING:  # otherwise type checkers would take every attribute for one that can be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "bound":
+                object.__setattr__(self, name, value)
+                return
+            raise AttributeError(f"an LroMethod is frozen: cannot set {name!r}")
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"an LroMethod is frozen: cannot delete {name!r}")
@@ -317,7 +333,7 @@ def _from_descriptor(method: MethodDescriptor) -> LroMethod[Any, Any, Any]:
         request_type=message_factory.GetMessageClass(method.input_type),
         response_type=resolve("response_type", info.response_type),
         metadata_type=resolve("metadata_type", info.metadata_type),
-        http=_http(options),
+        http=_http(path, options),
     )
 
 
@@ -335,7 +351,7 @@ def _find(pool: Any, full_name: str) -> Descriptor | None:
         return None
 
 
-def _http(options: Any) -> HttpBinding | None:
+def _http(path: str, options: Any) -> HttpBinding | None:
     from google.api import annotations_pb2
     from google.protobuf import descriptor_pb2
 
@@ -347,4 +363,7 @@ def _http(options: Any) -> HttpBinding | None:
     verb = rule.WhichOneof("pattern")
     if verb is None or verb == "custom":
         return None
-    return HttpBinding(verb=verb.upper(), path=getattr(rule, verb), body=rule.body)
+    try:
+        return HttpBinding(verb=verb.upper(), path=getattr(rule, verb), body=rule.body)
+    except ValueError as error:
+        raise DescriptorError(f"{path}: {error}") from None

@@ -29,7 +29,7 @@ from ._any import (
     type_name,
     type_reference,
 )
-from ._document import JsonObject, dump, parse_document
+from ._document import JsonObject, canonical, dump, parse_document
 from ._pb import operations_pb2
 from ._source import Field, JsonSource, ProtoSource, Source
 from ._types import FieldTypes, OperationTypes, types_for
@@ -44,6 +44,7 @@ from .errors import (
     PayloadError,
     RegistryConflictError,
     TypeMismatchError,
+    UnknownTypeError,
 )
 from .registry import TypeRegistry
 from .status import Code, Status
@@ -355,17 +356,17 @@ class Operation(Generic[R_co, M_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Operation):
             return NotImplemented
-        mine, theirs = self._value(), other._value()
-        return mine is theirs or (type(mine) is type(theirs) and bool(mine == theirs))
+        # What two documents say is the same or not, whatever types their readers know.
+        documents = self._proto is None and other._proto is None
+        if documents and canonical(self._json.document) == canonical(other._json.document):
+            return True
+        try:
+            return bool(self._message() == other._message())
+        except PayloadError:
+            return False
 
     def __hash__(self) -> int:
         return hash((self.name, self.done))
-
-    def _value(self) -> Any:
-        try:
-            return self._message()
-        except PayloadError:
-            return self._source.to_object()
 
     def __repr__(self) -> str:
         """Name, state, code and types; never a payload."""
@@ -397,6 +398,7 @@ class Operation(Generic[R_co, M_co]):
                 for field in (types.response, types.metadata)
             ),
             [type_reference(kind) for kind in found.values()],
+            types.registry.allowed_prefixes,
         )
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -433,6 +435,8 @@ class Operation(Generic[R_co, M_co]):
         try:
             actual = self._types.registry.type_name(url)
         except InvalidTypeUrlError as error:
+            if types.any_type:
+                return source.read(field)
             raise self._told(error, field, expected, url) from None
         kind = types.kinds.get(actual)
         if kind is None:
@@ -441,12 +445,12 @@ class Operation(Generic[R_co, M_co]):
             raise self._told(TypeMismatchError(f"expected {' or '.join(expected)}, got {actual}"), field, expected, url)
         try:
             return source.decode(field, kind)
-        except PayloadDecodeError as error:
-            raise self._told(error, field, expected, url) from error.__cause__
+        except (PayloadDecodeError, UnknownTypeError) as error:
+            raise self._told(PayloadDecodeError(error.problem), field, expected, url) from error.__cause__
 
     def _told(self, error: PayloadError, field: Field, expected: tuple[str, ...], url: str) -> PayloadError:
         """The same error, knowing what it is about: whoever raised it saw bytes or JSON only."""
-        return type(error)(error.args[0], operation=self, field=field, expected=expected, actual=url)
+        return type(error)(error.problem, operation=self, field=field, expected=expected, actual=url)
 
     def _message(self) -> operations_pb2.Operation:
         """The binary truth, not copied."""
@@ -456,7 +460,7 @@ class Operation(Generic[R_co, M_co]):
             return self._json.message()
         except PayloadError as error:
             raise type(error)(
-                error.args[0], operation=self, expected=error.expected, actual=error.actual
+                error.problem, operation=self, field=error.field, expected=error.expected, actual=error.actual
             ) from error.__cause__
 
 
@@ -489,6 +493,7 @@ def _restore(
     response: tuple[list[TypeReference], bool],
     metadata: tuple[list[TypeReference], bool],
     found: list[TypeReference],
+    prefixes: frozenset[str],
 ) -> Operation[Any, Any]:
     """Unpickles: types come back by import where they can, otherwise their payloads read as `UnknownPayload`."""
 
@@ -498,9 +503,9 @@ def _restore(
 
     classes = [kind.cls for kind in map(resolve_reference, found) if kind is not None]
     try:
-        registry = TypeRegistry(*classes)
+        registry = TypeRegistry(*classes, allowed_prefixes=prefixes)
     except RegistryConflictError:  # an import brought another version of a type than the pickle knew
-        registry = _DEFAULT_REGISTRY
+        registry = TypeRegistry(allowed_prefixes=prefixes)
     types = OperationTypes(field(*response), field(*metadata), registry)
     if isinstance(source, bytes):
         return wrap(operations_pb2.Operation.FromString(source), types)

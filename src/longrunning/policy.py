@@ -44,10 +44,14 @@ def seconds(value: Seconds, what: str) -> float:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"{what} is in seconds (a number) or a timedelta; got {value!r}")
+    try:
+        value = float(value)
+    except OverflowError:  # an int no float can hold
+        value = math.inf if value > 0 else -math.inf
     if not math.isfinite(value) or value < 0:
         hint = "; for ever is None" if value == math.inf else ""
         raise ValueError(f"{what} is a finite number of seconds, 0 or more; got {value!r}{hint}")
-    return float(value)
+    return value
 
 
 def optional_seconds(value: Seconds | None, what: str) -> float | None:
@@ -93,7 +97,7 @@ class RetryPolicy:
             TypeError: A duration is neither a number nor a timedelta.
             ValueError: A value is out of range.
         """
-        _set(self, "codes", frozenset(to_code(int(code)) for code in codes))
+        _set(self, "codes", frozenset(to_code(code) for code in codes))
         _set(self, "initial", seconds(initial, "initial"))
         _set(self, "multiplier", _factor(multiplier))
         _set(self, "maximum", seconds(maximum, "maximum"))

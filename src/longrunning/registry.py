@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final, overload
 from google.protobuf import any_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
-from ._any import DEFAULT_PREFIX, MessageType, UnknownPayload, decode, message_type, pack, split_type_url
+from ._any import DEFAULT_PREFIX, AnyClass, MessageType, UnknownPayload, decode, message_type, pack, split_type_url
 from ._descriptors import demand_equal, is_static, load_files, static_type
-from .errors import InvalidTypeUrlError, PayloadDecodeError, TypeMismatchError
+from .errors import InvalidTypeUrlError, PayloadDecodeError, RegistryConflictError, TypeMismatchError
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FileDescriptor
@@ -50,7 +50,7 @@ class _PoolSource:
     def find(self, full_name: str) -> Descriptor | None:
         try:
             return self._pool.FindMessageTypeByName(full_name)
-        except KeyError:
+        except (KeyError, TypeError, UnicodeError):  # the latter two for text that is not UTF-8
             return None
 
     def names(self) -> Iterable[str]:
@@ -183,8 +183,10 @@ class TypeRegistry:
     @overload
     def unpack(self, payload: any_pb2.Any) -> Message | UnknownPayload: ...
     @overload
+    def unpack(self, payload: any_pb2.Any, expected: AnyClass) -> Message | UnknownPayload: ...
+    @overload
     def unpack(self, payload: any_pb2.Any, expected: type[T]) -> T: ...
-    def unpack(self, payload: any_pb2.Any, expected: type[Any] | None = None) -> Any:
+    def unpack(self, payload: any_pb2.Any, expected: Any = None) -> Any:
         """Unpacks one level of an ``Any``.
 
         Args:
@@ -219,7 +221,7 @@ class TypeRegistry:
             kind = self.find(self.type_name(type_url))
             if kind is not None:
                 return decode(kind, type_url, value)
-        except (InvalidTypeUrlError, PayloadDecodeError):
+        except (InvalidTypeUrlError, PayloadDecodeError, RegistryConflictError):
             pass  # reading never fails (law 4 of the architecture): what does not decode is kept as it is
         return UnknownPayload(type_url, value)
 
@@ -246,6 +248,11 @@ class TypeRegistry:
             if kind is not None:  # remember hits only: names from the wire must not grow memory without bound
                 self._found[full_name] = kind
             return kind
+
+    @property
+    def allowed_prefixes(self) -> frozenset[str]:
+        """The type URL prefixes it trusts, ``type.googleapis.com/`` among them."""
+        return self._prefixes
 
     def __contains__(self, full_name: str) -> bool:
         return self.find(full_name) is not None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -51,7 +52,15 @@ _SHOWN: Final = 300  # characters of one detail in an error's text: enough for a
 
 
 def to_code(number: int) -> Code | int:
-    """The canonical code of a number; a number unknown to ``google.rpc.Code`` is returned as it is."""
+    """The canonical code of a number; a number unknown to ``google.rpc.Code`` is returned as it is.
+
+    Raises:
+        TypeError: It is no integer.
+        ValueError: It does not fit the 32 bits it has on the wire.
+    """
+    number = operator.index(number)
+    if not -(2**31) <= number < 2**31:
+        raise ValueError(f"a status code is a 32-bit number; got {number}")
     return _CODES.get(number, number)
 
 
@@ -72,7 +81,7 @@ class Status:
 
     def __post_init__(self) -> None:
         """Takes plain numbers and any sequence of details, and keeps own copies of those."""
-        object.__setattr__(self, "code", to_code(int(self.code)))
+        object.__setattr__(self, "code", to_code(self.code))
         object.__setattr__(self, "details", tuple(_own_copy(detail) for detail in self.details))
 
     @classmethod
@@ -88,9 +97,10 @@ class Status:
         """
         if isinstance(proto, status_pb2.Status):
             return _read(proto, registry.read)
-        if proto.DESCRIPTOR.full_name == status_pb2.Status.DESCRIPTOR.full_name:  # a dynamic class
-            return _read(status_pb2.Status.FromString(proto.SerializeToString()), registry.read)
-        raise TypeError(f"expected a google.rpc.Status, got {proto.DESCRIPTOR.full_name}")
+        pb = underlying(proto)
+        if pb.DESCRIPTOR.full_name == status_pb2.Status.DESCRIPTOR.full_name:  # a dynamic class
+            return _read(status_pb2.Status.FromString(pb.SerializeToString()), registry.read)
+        raise TypeError(f"expected a google.rpc.Status, got a {pb.DESCRIPTOR.full_name}")
 
     def to_proto(self) -> status_pb2.Status:
         """Packs it into a new ``google.rpc.Status``; details of unknown type byte for byte.
@@ -108,8 +118,10 @@ class Status:
         for detail in self.details:
             if isinstance(detail, expected):
                 return detail
-            if isinstance(detail, Message) and detail.DESCRIPTOR.full_name == kind.full_name:
-                return kind.from_bytes(detail.SerializeToString())
+            if not isinstance(detail, UnknownPayload):
+                pb = underlying(detail)
+                if pb.DESCRIPTOR.full_name == kind.full_name:
+                    return kind.from_bytes(pb.SerializePartialToString())
         return None
 
     # The standard payloads of AIP-193, error_details.proto. Each: the first one in `details`, or None.

@@ -87,7 +87,7 @@ class AsyncSession:
         try:
             return await self.transport.get_operation(check_name(name), types, options)
         except PayloadDecodeError as error:
-            raise PayloadDecodeError(error.args[0], name=name, operation=last) from error.__cause__
+            raise PayloadDecodeError(error.problem, name=name, operation=last) from error.__cause__
 
     async def cancel(
         self, name: str, types: OperationTypes, options: CallOptions, last: Operation[Any, Any] | None = None

@@ -113,8 +113,8 @@ check-repository: setup ## licence lines; nothing of one machine
 PYTEST = $(BIN)/python -m pytest --promises=$@
 
 .PHONY: test
-test: setup ## every test but those of docs, interop and package
-	$(PYTEST) $(PROMISES) --ignore=tests/docs --ignore=tests/interop --ignore=tests/package
+test: setup build ## every test that needs pip only: all but those of interop
+	$(PYTEST) $(PROMISES) --ignore=tests/interop
 
 .PHONY: docs
 docs: setup ## execute the examples of README and docs/
@@ -169,8 +169,7 @@ build: setup ## sdist and wheel
 wheel-check: build ## what the wheel may hold, and what it may need
 	$(BIN)/python tools/check_wheel.py dist/*.whl
 
-CHECKS := check-fmt lint types arch check-unasync check-generate proto-lint check-repository wheel-check docs package \
-    mutants interop
+CHECKS := check-fmt lint types arch check-unasync check-generate proto-lint check-repository wheel-check mutants interop
 
 .PHONY: check
 check: setup ## all that CI runs; ends with the tests, and with every promise proved

@@ -14,7 +14,7 @@ from pathlib import Path
 
 CORE = {"protobuf", "googleapis-common-protos"}
 PB2 = "longrunning/_pb/operations_pb2.py"  # re-exports, registers nothing
-NEEDED = {"longrunning/__init__.py", "longrunning/py.typed", PB2, PB2 + "i"}
+NEEDED = {"longrunning/__init__.py", "longrunning/py.typed", PB2}
 
 
 def faults(wheel: Path) -> Iterator[str]:

@@ -27,10 +27,6 @@ GENERATED = Path("generated")
 IMAGE = GENERATED / "descriptors" / "longrunning.binpb"
 OPERATIONS = GENERATED / "stubs" / "google" / "longrunning" / "operations_pb2.pyi"
 OPERATIONS_PROTO = OPERATIONS.with_name("operations_proto_pb2.pyi")  # the module that really holds the classes
-SHIPPED = Path("src", "longrunning", "_pb", "operations_pb2.pyi")
-
-# The shipped stub is checked as ours; these two are how mypy-protobuf declares DESCRIPTOR and extensions.
-PYRIGHT = "# pyright: reportIncompatibleVariableOverride=false, reportPrivateUsage=false\n"
 
 COMPILERS = {  # a name's ending -> what writes such files
     "_pb2.py": "grpcio-tools",
@@ -62,7 +58,6 @@ def outputs(folder: Path) -> Iterator[tuple[Path, bytes]]:
         yield name, (header(name) + text).encode()
         if name == OPERATIONS:
             yield OPERATIONS_PROTO, (header(OPERATIONS_PROTO) + text).encode()
-            yield SHIPPED, (header(name) + PYRIGHT + text).encode()
     yield IMAGE, (folder / IMAGE).read_bytes()
 
 

@@ -4,8 +4,8 @@
 
 One class per message: a second copy of the file in the descriptor pool, differing in one byte, breaks
 the user's process. The source is ``operations_proto_pb2``, which holds messages only, and not
-``operations_pb2``, which imports grpc as well. Their types are in the generated ``operations_pb2.pyi``
-beside this file, because googleapis-common-protos is not marked as typed.
+``operations_pb2``, which imports grpc as well. No stub of ours shadows them: to a type checker, too, there is one class
+per message, the one that googleapis-common-protos declares.
 """
 
 from google.longrunning.operations_proto_pb2 import (

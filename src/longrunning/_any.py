@@ -17,7 +17,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar, cast, final
 
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
@@ -34,6 +34,7 @@ __all__ = [
     "MessageType",
     "PayloadDecoder",
     "UnknownPayload",
+    "UntypedClass",
     "decode",
     "message_type",
     "pack",
@@ -67,15 +68,27 @@ class PayloadDecoder(Protocol[T_co]):
 
 
 class AnyClass(Protocol):
-    """The class ``google.protobuf.Any`` itself, where it is declared as a type: "not known beforehand" (TYPE-5).
+    """For overloads: the class ``google.protobuf.Any`` itself, which declares a type not known beforehand (TYPE-5).
 
-    To type checkers ``type[any_pb2.Any]`` would not do: for mypy a proto-plus class is one of those as well, because its
-    base class is not typed.
+    ``type[any_pb2.Any]`` would not do: mypy takes every proto-plus class for one of those, because the base of such
+    classes is not typed. A member from an untyped base, however, is no class method to mypy.
     """
 
     @classmethod
     def FromString(cls, data: bytes, /) -> any_pb2.Any:  # noqa: N802 (protobuf's name)
-        """A class method: what comes from an untyped base class does not count as one."""
+        """A class method of every message class."""
+        ...
+
+
+class UntypedClass(Protocol):
+    """For overloads, before those with `AnyClass`: a class of a module without types, which fits everything.
+
+    pyright takes the first overload that fits it, and must not find the one with `AnyClass`. Nothing else fits here.
+    """
+
+    @classmethod
+    def no_class_has_this(cls) -> NoReturn:
+        """What only a class without types might have."""
         ...
 
 

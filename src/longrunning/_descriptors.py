@@ -81,6 +81,10 @@ def load_files(data: bytes) -> tuple[descriptor_pool.DescriptorPool, frozenset[s
         files.ParseFromString(data)
     except Exception as error:  # DecodeError, and more from the pure Python runtime
         raise DescriptorError(f"{len(data)} bytes are not a google.protobuf.FileDescriptorSet: {error}") from error
+    for file in files.file:
+        for name in (file.name, *file.dependency):
+            if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] # bytes, where it is not UTF-8
+                raise DescriptorError(f"the descriptor set names a file {name!r}, which is not UTF-8")
     by_name = {file.name: file for file in files.file}
     if not by_name:
         raise DescriptorError("the descriptor set holds no files")

@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -131,11 +132,7 @@ class _Stencil:
     """Takes every ``Any`` out of a message and leaves a mark that survives json_format in both directions."""
 
     def __init__(self, message: Message) -> None:
-        # A mark nothing in the message can be confused with: a text that does not occur in it.
-        data, number = message.SerializePartialToString(), 0
-        while (token := f"\x01any{number}:").encode() in data:
-            number += 1
-        self._token = token
+        token = self._token = _token(message.SerializePartialToString())
         self._taken: list[any_pb2.Any] = []
         for found in list(nested_anys(message)):
             if found.type_url or found.value:
@@ -160,6 +157,11 @@ class _Stencil:
             elif isinstance(item, list):
                 stack.extend(item)
         return found
+
+
+def _token(content: bytes) -> str:
+    """What marks begin with: nothing the content could have been made to contain."""
+    return f"any {hashlib.sha256(content).hexdigest()} "
 
 
 def _fill(target: any_pb2.Any, source: any_pb2.Any) -> None:
@@ -281,9 +283,7 @@ def any_from_json(source: JsonObject, find: FindUrl) -> any_pb2.Any | UnknownPay
         return UnknownPayload(url, document=dump(source, None))
     if not _reaches_any(kind.descriptor):
         return any_pb2.Any(type_url=url, value=message_from_json(source, kind).SerializePartialToString())
-    token = "\x01any"
-    while token in dump(source, None):
-        token += ":"
+    token = _token(dump(source, None).encode())
     parts: list[_Part] = []
     work: list[tuple[JsonObject, int | None]] = [(source, None)]
     while work:  # from the outside in: find every Any, leave a mark in its place
@@ -314,10 +314,10 @@ def _open(given: JsonObject, find: FindUrl, token: str) -> tuple[_Part, list[Jso
     url = given.get("@type")
     if not given:
         return _Part("", None, None, [], any_pb2.Any()), []
+    if isinstance(url, str) and _BYTES_KEY in given and len(given) == 2:
+        return _Part(url, None, None, [], any_pb2.Any(type_url=url, value=_opaque_bytes(given))), []
     if not isinstance(url, str) or not url:
         raise PayloadDecodeError("a nested payload names its type in '@type', a string")
-    if _BYTES_KEY in given and len(given) == 2:
-        return _Part(url, None, None, [], any_pb2.Any(type_url=url, value=_opaque_bytes(given))), []
     kind = find(url)
     if kind is None:
         raise UnknownTypeError(
@@ -401,10 +401,13 @@ def _extension(descriptor: Descriptor, key: str) -> Any:
     """The extension that ``[full.name]`` names (proto3 JSON mapping); ``None`` where there is none."""
     if not (key.startswith("[") and key.endswith("]")):
         return None
-    try:
-        return descriptor.file.pool.FindExtensionByName(key[1:-1])
-    except (KeyError, TypeError, UnicodeError):
-        return None
+    # Like json_format, which also takes the name of a field of the extension's type for the extension.
+    for name in (key[1:-1], key[1:-1].rpartition(".")[0]):
+        try:
+            return descriptor.file.pool.FindExtensionByName(name)
+        except (KeyError, TypeError, UnicodeError):
+            continue
+    return None
 
 
 def _close(part: _Part, parts: list[_Part], token: str) -> any_pb2.Any:

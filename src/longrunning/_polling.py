@@ -10,6 +10,8 @@ Laws of this file:
    own, so a wait takes at most ``timeout + final_poll_timeout`` (WAIT-3).
 4. A failed poll is transient or final, never swallowed: what passes is retried for as long as the wait lasts, what does
    not ends it with the real error (WAIT-6, WAIT-7).
+5. WaitOperation only ever makes things better: what it fails with for good is confirmed by a GetOperation, which goes on
+   alone then; one that returns at once is spaced like a poll (WAIT-5).
 
 What executes the steps are two short drivers, sync and async; nothing in here depends on which.
 """
@@ -17,7 +19,8 @@ What executes the steps are two short drivers, sync and async; nothing in here d
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias, final
 
 from .operation import Operation
@@ -28,6 +31,7 @@ __all__ = [
     "Finish",
     "GiveUp",
     "GiveUpReason",
+    "LongPoll",
     "Poll",
     "PollFailure",
     "PollState",
@@ -40,6 +44,10 @@ __all__ = [
     "on_wake",
 ]
 
+# With these a server may say when to come back (AIP-194, error_details.proto); then it is worth coming back.
+_RETRIABLE: Final = frozenset({Code.RESOURCE_EXHAUSTED, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN})
+_LONGEST: Final = 30.0  # seconds one WaitOperation is asked for: below the idle limits of proxies (WAIT-5)
+_MARGIN: Final = 5.0  # seconds its reply may take beyond that
 _HAIR: Final = 0.001  # seconds by which a timer may fire early; a deadline this close has come
 
 
@@ -51,12 +59,14 @@ class PollFailure:
     Attributes:
         status: Code, message and decoded details.
         transient: The transport knows that it passes, whatever the code says (a reset connection).
+        retry_after: Seconds the server asked to be left alone for (``RetryInfo``, HTTP ``Retry-After``); 0 for none.
         closed: The channel was closed on this side: it never passes, whatever the code says.
         cause: The transport's own exception.
     """
 
     status: Status
     transient: bool = False
+    retry_after: float = 0.0
     closed: bool = False
     cause: BaseException | None = None
 
@@ -90,6 +100,22 @@ class Poll:
 
 @final
 @dataclass(frozen=True, slots=True)
+class LongPoll:
+    """Send WaitOperation, then call `on_snapshot` or `on_error` as after a `Poll`.
+
+    Attributes:
+        server_timeout: How long the server is to wait, seconds.
+        rpc_timeout: Longest time the RPC may take, seconds: the server's, and the way there and back.
+        max_age: As of `Poll`.
+    """
+
+    server_timeout: float
+    rpc_timeout: float
+    max_age: float = 0.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The operation is done."""
 
@@ -109,13 +135,20 @@ class GiveUpReason(enum.Enum):
 @final
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The wait is over, the operation is not done."""
+    """The wait is over, the operation is not done.
+
+    Attributes:
+        reason: Why.
+        failure: The failed poll that ended it, or the last one.
+        operation: The snapshot that is malformed, if that is the reason.
+    """
 
     reason: GiveUpReason
     failure: PollFailure | None = None
+    operation: Operation[Any, Any] | None = field(default=None, compare=False)
 
 
-Step: TypeAlias = Sleep | Poll | Finish | GiveUp
+Step: TypeAlias = Sleep | Poll | LongPoll | Finish | GiveUp
 
 
 @final
@@ -127,6 +160,8 @@ class PollState:
         policy: The policy of this wait.
         deadline: When its time is over, on the clock of `now`; ``None`` for never.
         attempts: Polls so far, failed ones included.
+        long_poll: Whether WaitOperation is used, while the server does not refuse it.
+        asked: When the poll under way was sent.
         interval: The delay after the next successful poll, before jitter, seconds.
         paused: The delay before the poll under way, after jitter and before clipping, seconds.
         failures: Failed polls in a row.
@@ -136,6 +171,8 @@ class PollState:
 
     policy: PollPolicy
     deadline: float | None
+    long_poll: bool = False
+    asked: float = 0.0
     attempts: int = 0
     interval: float
     paused: float = 0.0
@@ -154,6 +191,8 @@ def begin(
     age: float,
     now: float,
     random: float,
+    *,
+    long_poll: bool = False,
 ) -> tuple[PollState, Step]:
     """Starts a wait.
 
@@ -164,14 +203,16 @@ def begin(
         age: How old that is, seconds.
         now: The time, monotonic seconds.
         random: A number from 0 up to 1.
+        long_poll: Whether to use WaitOperation.
     """
-    state = PollState(policy=policy, deadline=None if timeout is None else now + timeout, interval=policy.initial)
+    deadline = None if timeout is None else now + timeout
+    state = PollState(policy=policy, deadline=deadline, interval=policy.initial, long_poll=long_poll)
     if snapshot is not None:
         if snapshot.done:
             return state, Finish(snapshot)
         if snapshot.malformed is not None:
-            return state, GiveUp(GiveUpReason.MALFORMED)
-        if age < policy.initial and not _is_over(state, now):
+            return state, GiveUp(GiveUpReason.MALFORMED, operation=snapshot)
+        if not long_poll and age < policy.initial and not _is_over(state, now):
             return on_snapshot(state, snapshot, now, random, age=age)
     return _poll(state, now, max_age=0.0)
 
@@ -183,21 +224,23 @@ def on_snapshot(
     if snapshot.done:
         return state, Finish(snapshot)
     if snapshot.malformed is not None:
-        return state, GiveUp(GiveUpReason.MALFORMED)
+        return state, GiveUp(GiveUpReason.MALFORMED, operation=snapshot)
     policy = state.policy
     delay = jittered(state.interval, policy.jitter, random)
-    state = replace(
-        state,
-        attempts=state.attempts + 1,
-        interval=min(state.interval * policy.multiplier, policy.maximum),
-        failures=0,
-        last_failure=None,
-    )
+    interval = min(state.interval * policy.multiplier, policy.maximum)
+    if state.long_poll:
+        age = max(age, now - state.asked)  # the time the server waited is part of the pause
+        if age >= delay:  # it did wait: a server that stops doing so is given the short intervals first
+            interval = policy.initial
+    state = replace(state, attempts=state.attempts + 1, interval=interval, failures=0, last_failure=None)
     return _pause(state, delay - age if age < delay else 0.0, now)
 
 
 def on_error(state: PollState, failure: PollFailure, now: float, random: float) -> tuple[PollState, Step]:
     """A poll failed."""
+    if state.long_poll and not failure.closed and not is_transient(state.policy, failure):
+        # Not implemented, not allowed, or not found by this method only: GetOperation has the last word.
+        return _poll(replace(state, long_poll=False), now, max_age=0.0)
     if failure.status.code == Code.NOT_FOUND:
         return state, GiveUp(GiveUpReason.NOT_FOUND, failure)
     if not is_transient(state.policy, failure):
@@ -208,7 +251,7 @@ def on_error(state: PollState, failure: PollFailure, now: float, random: float) 
         base = min(base * retry.multiplier, retry.maximum)
         if base == retry.maximum:
             break
-    delay = jittered(base, state.policy.jitter, random)
+    delay = max(jittered(base, state.policy.jitter, random), failure.retry_after)
     state = replace(state, attempts=state.attempts + 1, failures=state.failures + 1, last_failure=failure)
     return _pause(state, delay, now)
 
@@ -220,7 +263,10 @@ def on_wake(state: PollState, now: float) -> tuple[PollState, Step]:
 
 def is_transient(policy: PollPolicy, failure: PollFailure) -> bool:
     """Whether a failed poll is worth another."""
-    return not failure.closed and (failure.transient or failure.status.code in policy.retry.codes)
+    if failure.closed:
+        return False
+    code = failure.status.code
+    return failure.transient or code in policy.retry.codes or (failure.retry_after > 0 and code in _RETRIABLE)
 
 
 def jittered(delay: float, jitter: float, random: float) -> float:
@@ -251,10 +297,12 @@ def _poll(state: PollState, now: float, *, max_age: float) -> tuple[PollState, S
     policy = state.policy
     if _is_over(state, now):
         return replace(state, final=True), Poll(policy.final_poll_timeout, shared=False)
-    rpc_timeout = policy.retry.rpc_timeout
-    if state.deadline is not None:
-        rpc_timeout = min(rpc_timeout, state.deadline - now)
-    return state, Poll(rpc_timeout, max_age)
+    remaining = math.inf if state.deadline is None else state.deadline - now
+    if state.long_poll:
+        server_timeout = min(_LONGEST, remaining)
+        step = LongPoll(server_timeout, min(server_timeout + _MARGIN, remaining), max_age)
+        return replace(state, asked=now), step
+    return state, Poll(min(policy.retry.rpc_timeout, remaining), max_age)
 
 
 def _pause(state: PollState, delay: float, now: float) -> tuple[PollState, Step]:
@@ -267,4 +315,6 @@ def _pause(state: PollState, delay: float, now: float) -> tuple[PollState, Step]
     if _is_over(state, now):  # the poll was under way when the time ran out: one more, as promised
         return _poll(state, now, max_age=0.0)
     state = replace(state, paused=delay)
+    if delay <= 0 and state.long_poll:
+        return _poll(state, now, max_age=0.0)
     return state, Sleep(delay if state.deadline is None else min(delay, state.deadline - now))

@@ -93,6 +93,14 @@ class Source(Protocol):
         """
         ...
 
+    def canonical(self, others: OperationTypes) -> bytes:
+        """Bytes that are equal for equal values, as far as the types of either side are known.
+
+        Raises:
+            PayloadError: As `message`.
+        """
+        ...
+
     def to_object(self) -> JsonObject:
         """The JSON form. Never fails."""
         ...
@@ -146,6 +154,9 @@ class ProtoSource:
 
     def message(self) -> operations_pb2.Operation:
         return self.proto
+
+    def canonical(self, others: OperationTypes) -> bytes:
+        return _canonical(self.proto, self.types, others)
 
     def to_object(self) -> JsonObject:
         # The order of the fields is that of their numbers, and defaults are left out: as json_format writes it.
@@ -247,6 +258,9 @@ class JsonSource:
         self._message = proto
         return proto
 
+    def canonical(self, others: OperationTypes) -> bytes:
+        return _canonical(self.message(), self.types, others)
+
     def to_object(self) -> JsonObject:
         return self.document.source
 
@@ -273,3 +287,20 @@ class JsonSource:
         if isinstance(converted, UnknownPayload):
             return converted
         return cast("Payload", self.types.read(converted.type_url, converted.value))
+
+
+def _canonical(proto: operations_pb2.Operation, *types: OperationTypes) -> bytes:
+    copy = operations_pb2.Operation()
+    copy.CopyFrom(proto)
+    payloads = list(copy.error.details) if copy.HasField("error") else []
+    payloads += [copy.metadata] if copy.HasField("metadata") else []
+    payloads += [copy.response] if copy.HasField("response") else []
+    for payload in payloads:
+        kind = next(filter(None, (side.find_url(payload.type_url) for side in types)), None)
+        if kind is not None:
+            try:
+                message = kind.pb_class.FromString(payload.value)
+                payload.value = message.SerializePartialToString(deterministic=True)
+            except Exception:  # noqa: BLE001, S112 (bytes that do not decode are compared as they are)
+                continue
+    return copy.SerializeToString(deterministic=True)

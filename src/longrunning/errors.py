@@ -40,6 +40,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ._any import UnknownPayload
     from .operation import Operation
     from .status import Code, Status
 
@@ -186,7 +189,7 @@ class OperationError(LongRunningError):
         return self.status.code
 
     @property
-    def details(self) -> tuple[Any, ...]:
+    def details(self) -> tuple[Message | UnknownPayload, ...]:
         """The decoded details of the failure."""
         return self.status.details
 

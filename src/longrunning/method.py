@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar, cast, 
 
 from google.protobuf import message_factory
 
-from ._any import AnyClass, MessageType, UnknownPayload, message_type
+from ._any import AnyClass, MessageType, UnknownPayload, UntypedClass, message_type
 from .errors import DescriptorError, UnknownTypeError
 
 if TYPE_CHECKING:
@@ -82,6 +82,26 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
     _http: HttpBinding | None
 
     # A declared google.protobuf.Any means "type unknown" (TYPE-5): what comes is whatever the registry finds.
+    @overload
+    def __init__(
+        self: LroMethod[Req, Any, Any],
+        *,
+        path: str,
+        request_type: type[Req],
+        response_type: UntypedClass,
+        metadata_type: Any,
+        http: HttpBinding | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: LroMethod[Req, Any, Any],
+        *,
+        path: str,
+        request_type: type[Req],
+        response_type: Any,
+        metadata_type: UntypedClass,
+        http: HttpBinding | None = None,
+    ) -> None: ...
     @overload
     def __init__(
         self: LroMethod[Req, Message | UnknownPayload, Message | UnknownPayload],
@@ -179,6 +199,10 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         """
         return _from_descriptor(method)
 
+    @overload
+    def or_types(self, *, response: UntypedClass, metadata: Any) -> LroMethod[Req_contra, Any, Any]: ...
+    @overload
+    def or_types(self, *, response: Any, metadata: UntypedClass) -> LroMethod[Req_contra, Any, Any]: ...
     @overload
     def or_types(
         self, *, response: AnyClass, metadata: AnyClass

@@ -102,6 +102,8 @@ class RetryPolicy:
         _set(self, "multiplier", _factor(multiplier))
         _set(self, "maximum", seconds(maximum, "maximum"))
         _set(self, "rpc_timeout", seconds(rpc_timeout, "rpc_timeout"))
+        if not self.initial:
+            raise ValueError("initial is longer than 0 s: retrying without a pause burns RPCs")
         if self.initial > self.maximum:
             raise ValueError(f"initial ({self.initial} s) is longer than maximum ({self.maximum} s)")
         if not self.rpc_timeout:
@@ -126,6 +128,8 @@ class PollPolicy:
         final_poll_timeout: Time of the last poll, seconds, which starts when the timeout is over: a wait takes at most
             ``timeout + final_poll_timeout``.
         retry: What to do when a poll fails.
+        use_wait_operation: Whether the server is asked to wait itself (WaitOperation), which notices completion at once.
+            ``None``: where it can; that it cannot is learned once per client. ``True``: asked anew at each wait.
     """
 
     initial: float
@@ -136,6 +140,7 @@ class PollPolicy:
     max_attempts: int | None
     final_poll_timeout: float
     retry: RetryPolicy
+    use_wait_operation: bool | None
 
     def __init__(
         self,
@@ -148,6 +153,7 @@ class PollPolicy:
         max_attempts: int | None = None,
         final_poll_timeout: Seconds = 5.0,
         retry: RetryPolicy | None = None,
+        use_wait_operation: bool | None = None,
     ) -> None:
         """Makes a policy.
 
@@ -158,17 +164,20 @@ class PollPolicy:
         _set(self, "initial", seconds(initial, "initial"))
         _set(self, "multiplier", _factor(multiplier))
         _set(self, "maximum", seconds(maximum, "maximum"))
-        _set(self, "jitter", float(jitter))
+        _set(self, "jitter", seconds(jitter, "jitter"))
         _set(self, "timeout", optional_seconds(timeout, "timeout"))
         _set(self, "max_attempts", max_attempts)
         _set(self, "final_poll_timeout", seconds(final_poll_timeout, "final_poll_timeout"))
         _set(self, "retry", RetryPolicy() if retry is None else retry)
+        _set(self, "use_wait_operation", use_wait_operation)
         if not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter is a share from 0 to 1; got {jitter!r}")
         if not self.initial:
             raise ValueError("initial is longer than 0 s: polling without a pause burns RPCs")
         if self.initial > self.maximum:
             raise ValueError(f"initial ({self.initial} s) is longer than maximum ({self.maximum} s)")
+        _demand(retry, RetryPolicy, "retry is a RetryPolicy, or None for the default one")
+        _demand(max_attempts, int, "max_attempts is a whole number, or None for no limit")
         if max_attempts is not None and max_attempts < 1:
             raise ValueError(f"max_attempts is 1 or more, or None for no limit; got {max_attempts!r}")
         if not self.final_poll_timeout:
@@ -179,7 +188,15 @@ def _set(policy: object, name: str, value: object) -> None:
     object.__setattr__(policy, name, value)
 
 
+def _demand(value: object, kind: type, what: str) -> None:
+    if value is not None and type(value) is not kind:  # so that a bool is no number
+        raise TypeError(f"{what}; got {value!r}")
+
+
 def _factor(multiplier: float) -> float:
-    if not math.isfinite(multiplier) or multiplier < 1:
+    if type(multiplier) not in (int, float):
+        raise TypeError(f"multiplier is a number; got {multiplier!r}")
+    factor = seconds(multiplier, "multiplier")
+    if factor < 1:
         raise ValueError(f"multiplier is a finite number, 1 or more; got {multiplier!r}")
-    return float(multiplier)
+    return factor

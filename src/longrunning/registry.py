@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final, overload
 from google.protobuf import any_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
-from ._any import DEFAULT_PREFIX, AnyClass, MessageType, UnknownPayload, decode, message_type, pack, split_type_url
+from ._any import (
+    DEFAULT_PREFIX,
+    AnyClass,
+    MessageType,
+    UnknownPayload,
+    UntypedClass,
+    decode,
+    message_type,
+    pack,
+    split_type_url,
+)
 from ._descriptors import demand_equal, is_static, load_files, static_type
 from .errors import InvalidTypeUrlError, PayloadDecodeError, RegistryConflictError, TypeMismatchError
 
@@ -48,6 +58,8 @@ class _PoolSource:
         self._names = names
 
     def find(self, full_name: str) -> Descriptor | None:
+        if full_name.startswith("."):  # the pure Python pool finds such names as well
+            return None
         try:
             return self._pool.FindMessageTypeByName(full_name)
         except (KeyError, TypeError, UnicodeError):  # the latter two for text that is not UTF-8
@@ -182,6 +194,8 @@ class TypeRegistry:
 
     @overload
     def unpack(self, payload: any_pb2.Any) -> Message | UnknownPayload: ...
+    @overload
+    def unpack(self, payload: any_pb2.Any, expected: UntypedClass) -> Any: ...
     @overload
     def unpack(self, payload: any_pb2.Any, expected: AnyClass) -> Message | UnknownPayload: ...
     @overload

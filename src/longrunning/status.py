@@ -65,7 +65,7 @@ def to_code(number: int) -> Code | int:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Status:
     """A ``google.rpc.Status`` with decoded details.
 
@@ -182,6 +182,21 @@ class Status:
             if isinstance(detail, Message) and detail.DESCRIPTOR.full_name == full_name:
                 return detail
         return None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Status):
+            return NotImplemented
+        return self is other or self._key() == other._key()
+
+    def _key(self) -> tuple[Any, ...]:
+        # Not the messages themselves: the pure Python runtime compares an Any by unpacking it, and may fail.
+        details = [
+            detail
+            if isinstance(detail, UnknownPayload)
+            else (detail.DESCRIPTOR.full_name, detail.SerializePartialToString(deterministic=True))
+            for detail in (d if isinstance(d, UnknownPayload) else underlying(d) for d in self.details)
+        ]
+        return self.code, self.message, details
 
     def __hash__(self) -> int:
         return hash((self.code, self.message))  # messages are not hashable; equality still looks at the details

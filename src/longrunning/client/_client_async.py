@@ -7,25 +7,30 @@ It is written once: the other colour is generated from it. What colours cannot h
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, final, overload
 
 from .._any import underlying
+from .._fanin import Limits
 from .._resume import read_token
-from ..errors import ResumeTokenError
-from ..names import check_name
+from ..errors import LongRunningError, ResumeTokenError
+from ..names import check_metadata, check_name
 from ..operation import Operation, retyped, types_of
-from ..policy import PollPolicy, optional_seconds
+from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
 from ..registry import TypeRegistry
+from ._adopted_async import adopted
+from ._fanin_async import AsyncFanInDriver
 from ._handle_async import AsyncOperationHandle
-from ._io_async import AsyncSystemClock, grpc_transport
+from ._io_async import AsyncSystemClock, grpc_transport, is_transport
 from ._session_async import AsyncSession
-from ._transport import CallOptions, ListQuery, Page
+from ._transport import CallOptions, ForeignOperation, ListQuery, Page
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
+    import grpc.aio
     from google.protobuf.message import Message
 
     from ..method import LroMethod
@@ -57,7 +62,7 @@ class AsyncOperationsClient:
 
     def __init__(
         self,
-        channel_or_transport: object,
+        channel_or_transport: grpc.aio.Channel | AsyncTransport,
         *,
         registry: TypeRegistry = _DEFAULT_REGISTRY,
         policy: PollPolicy | None = None,
@@ -80,7 +85,7 @@ class AsyncOperationsClient:
         """
         transport: AsyncTransport = (
             cast("AsyncTransport", channel_or_transport)
-            if hasattr(channel_or_transport, "get_operation")
+            if is_transport(channel_or_transport)
             else grpc_transport(channel_or_transport)
         )
         self._session = AsyncSession(
@@ -136,7 +141,7 @@ class AsyncOperationsClient:
         timeout = optional_seconds(rpc_timeout, "rpc_timeout")
         types, metadata = self._session.types(method), tuple(metadata)
         asked = self._session.clock.now()
-        options = CallOptions(timeout, (*self._session.metadata, *metadata))
+        options = CallOptions(timeout, check_metadata((*self._session.metadata, *metadata)))
         snapshot = await self._session.start(method, request, types, options)
         handle: AsyncOperationHandle[Any, Any] = AsyncOperationHandle(
             self._session, snapshot.name, types, method.path, metadata
@@ -168,7 +173,11 @@ class AsyncOperationsClient:
 
     @overload
     def adopt(
-        self, operation: Message | Operation[Any, Any], method: LroMethod[Any, R, M], *, metadata: Metadata = ()
+        self,
+        operation: Message | Operation[Any, Any] | ForeignOperation,
+        method: LroMethod[Any, R, M],
+        *,
+        metadata: Metadata = (),
     ) -> AsyncOperationHandle[R, M]: ...
     @overload
     def adopt(
@@ -176,38 +185,43 @@ class AsyncOperationsClient:
     ) -> AsyncOperationHandle[R, M]: ...
     @overload
     def adopt(
-        self, operation: Message, method: None = None, *, metadata: Metadata = ()
+        self, operation: Message | ForeignOperation, method: None = None, *, metadata: Metadata = ()
     ) -> AsyncOperationHandle[Any, Any]: ...
     def adopt(
         self,
-        operation: Message | Operation[Any, Any],
+        operation: Message | Operation[Any, Any] | ForeignOperation,
         method: LroMethod[Any, Any, Any] | None = None,
         *,
         metadata: Metadata = (),
     ) -> AsyncOperationHandle[Any, Any]:
-        """Takes hold of an operation that somebody else started, as this message or snapshot shows it. No RPC is sent.
+        """Takes hold of an operation that somebody else started. No RPC is sent.
 
         Args:
-            operation: A ``google.longrunning.Operation`` message, such as a plain stub returns, or a snapshot.
+            operation: A ``google.longrunning.Operation`` message, such as a plain stub returns; a snapshot; or the operation of
+                a google-cloud client (``google.api_core``), whose own connection is used from then on.
             method: As in `attach`; without it, a snapshot keeps the types it has.
             metadata: As in `attach`.
 
         Raises:
-            TypeError: It is neither.
+            TypeError: It is none of these, or of a google-cloud client of the other colour.
             ValueError: It is not done and has no name to ask for.
         """
-        if isinstance(operation, Operation):
-            snapshot = retyped(operation, None if method is None else self._session.types(method))
+        session, proto = self._session, operation
+        if (foreign := adopted(operation)) is not None:
+            proto, metadata = foreign.proto, (*foreign.metadata, *metadata)
+            session = self._session.over(foreign.transport)
+        if isinstance(proto, Operation):
+            snapshot = retyped(proto, None if method is None else session.types(method))
         elif method is None:
-            snapshot = Operation.from_proto(operation, registry=self._session.registry)
+            snapshot = Operation.from_proto(cast("Message", proto), registry=session.registry)
         else:
-            snapshot = Operation.from_proto(operation, method, registry=self._session.registry)
+            snapshot = Operation.from_proto(cast("Message", proto), method, registry=session.registry)
         name = snapshot.name if snapshot.done else check_name(snapshot.name)
         path = "" if method is None else method.path
         handle: AsyncOperationHandle[Any, Any] = AsyncOperationHandle(
-            self._session, name, types_of(snapshot), path, tuple(metadata)
+            session, name, types_of(snapshot), path, tuple(metadata)
         )
-        handle.offer(snapshot, self._session.clock.now())
+        handle.offer(snapshot, session.clock.now())
         return handle
 
     @overload
@@ -236,6 +250,78 @@ class AsyncOperationsClient:
             raise ResumeTokenError(f"the resume token is of {token.path}, not of {method.path}", name=token.name)
         path = token.path if method is None else method.path
         return AsyncOperationHandle(self._session, token.name, self._session.types(method), path, tuple(metadata))
+
+    # -- many at once ---------------------------------------------------------------------------------------------
+
+    async def wait_all(
+        self,
+        handles: Iterable[AsyncOperationHandle[R, M]],
+        *,
+        timeout: Timeout = DEFAULT,
+        policy: PollPolicy | None = None,
+        max_concurrency: int | None = None,
+    ) -> list[Operation[R, M] | LongRunningError]:
+        """Waits until all of them are done, or their waits over. One failure does not stop the rest.
+
+        Args:
+            handles: Handles of this client; thousands are fine: there is no thread or task for each.
+            timeout: Overall time for all of them, as in `AsyncOperationHandle.wait`.
+            policy: How to wait; the client's unless given.
+            max_concurrency: Polls under way at once; by default 64. Long polls (WaitOperation) are bounded apart, by 1,024, and
+                used only while there is room for one per operation.
+
+        Returns:
+            In the order of `handles`: the final snapshot, also of a failed operation; or the error that ended its wait.
+
+        Raises:
+            ValueError: A handle is of another client.
+        """
+        handles = list(handles)
+        results: list[Operation[R, M] | LongRunningError | None] = [None] * len(handles)
+        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+            results[index] = result
+        return [result for result in results if result is not None]
+
+    async def as_completed(
+        self,
+        handles: Iterable[AsyncOperationHandle[R, M]],
+        *,
+        timeout: Timeout = DEFAULT,
+        policy: PollPolicy | None = None,
+        max_concurrency: int | None = None,
+    ) -> AsyncGenerator[AsyncOperationHandle[R, M], None]:
+        """Iterates over the handles as their operations are done. Arguments as in `wait_all`.
+
+        Leaving the loop stops the waiting and nothing else.
+
+        Yields:
+            Each handle once its operation is done, failed or not; `AsyncOperationHandle.operation` is the final snapshot.
+
+        Raises:
+            LongRunningError: The wait for one of them ended otherwise; those that came before were yielded.
+            ValueError: A handle is of another client.
+        """
+        handles = list(handles)
+        error: LongRunningError | None = None
+        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+            if isinstance(result, Operation):
+                yield handles[index]
+            elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
+                error = result
+        if error is not None:
+            raise error
+
+    def _fan_in(
+        self,
+        handles: Sequence[AsyncOperationHandle[Any, Any]],
+        timeout: Timeout,
+        policy: PollPolicy | None,
+        max_concurrency: int | None,
+    ) -> AsyncFanInDriver:
+        policy = self._session.policy if policy is None else policy
+        limit = policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
+        limits = Limits() if max_concurrency is None else Limits(polls=max_concurrency)
+        return AsyncFanInDriver(self._session, handles, policy, limit, limits)
 
     # -- single RPCs ----------------------------------------------------------------------------------------------
 
@@ -333,7 +419,7 @@ class AsyncOperationsClient:
             RpcError: The RPC failed; with code UNIMPLEMENTED the server does not have it.
         """
         wait = optional_seconds(timeout, "timeout")
-        deadline = None if wait is None else wait + self._session.policy.retry.rpc_timeout
+        deadline = math.inf if wait is None else wait + self._session.policy.retry.rpc_timeout
         options = self._session.options(name, metadata, deadline)
         return await self._session.wait_operation(name, wait, self._session.types(method), options)
 

@@ -8,25 +8,30 @@ It is written once: the other colour is generated from it. What colours cannot h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, final, overload
 
 from .._any import underlying
+from .._fanin import Limits
 from .._resume import read_token
-from ..errors import ResumeTokenError
-from ..names import check_name
+from ..errors import LongRunningError, ResumeTokenError
+from ..names import check_metadata, check_name
 from ..operation import Operation, retyped, types_of
-from ..policy import PollPolicy, optional_seconds
+from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
 from ..registry import TypeRegistry
+from ._adopted_sync import adopted
+from ._fanin_sync import FanInDriver
 from ._handle_sync import OperationHandle
-from ._io_sync import SystemClock, grpc_transport
+from ._io_sync import SystemClock, grpc_transport, is_transport
 from ._session_sync import Session
-from ._transport import CallOptions, ListQuery, Page
+from ._transport import CallOptions, ForeignOperation, ListQuery, Page
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
+    import grpc
     from google.protobuf.message import Message
 
     from ..method import LroMethod
@@ -58,7 +63,7 @@ class OperationsClient:
 
     def __init__(
         self,
-        channel_or_transport: object,
+        channel_or_transport: grpc.Channel | Transport,
         *,
         registry: TypeRegistry = _DEFAULT_REGISTRY,
         policy: PollPolicy | None = None,
@@ -81,7 +86,7 @@ class OperationsClient:
         """
         transport: Transport = (
             cast("Transport", channel_or_transport)
-            if hasattr(channel_or_transport, "get_operation")
+            if is_transport(channel_or_transport)
             else grpc_transport(channel_or_transport)
         )
         self._session = Session(
@@ -137,7 +142,7 @@ class OperationsClient:
         timeout = optional_seconds(rpc_timeout, "rpc_timeout")
         types, metadata = self._session.types(method), tuple(metadata)
         asked = self._session.clock.now()
-        options = CallOptions(timeout, (*self._session.metadata, *metadata))
+        options = CallOptions(timeout, check_metadata((*self._session.metadata, *metadata)))
         snapshot = self._session.start(method, request, types, options)
         handle: OperationHandle[Any, Any] = OperationHandle(self._session, snapshot.name, types, method.path, metadata)
         handle.offer(snapshot, asked)
@@ -165,7 +170,11 @@ class OperationsClient:
 
     @overload
     def adopt(
-        self, operation: Message | Operation[Any, Any], method: LroMethod[Any, R, M], *, metadata: Metadata = ()
+        self,
+        operation: Message | Operation[Any, Any] | ForeignOperation,
+        method: LroMethod[Any, R, M],
+        *,
+        metadata: Metadata = (),
     ) -> OperationHandle[R, M]: ...
     @overload
     def adopt(
@@ -173,38 +182,41 @@ class OperationsClient:
     ) -> OperationHandle[R, M]: ...
     @overload
     def adopt(
-        self, operation: Message, method: None = None, *, metadata: Metadata = ()
+        self, operation: Message | ForeignOperation, method: None = None, *, metadata: Metadata = ()
     ) -> OperationHandle[Any, Any]: ...
     def adopt(
         self,
-        operation: Message | Operation[Any, Any],
+        operation: Message | Operation[Any, Any] | ForeignOperation,
         method: LroMethod[Any, Any, Any] | None = None,
         *,
         metadata: Metadata = (),
     ) -> OperationHandle[Any, Any]:
-        """Takes hold of an operation that somebody else started, as this message or snapshot shows it. No RPC is sent.
+        """Takes hold of an operation that somebody else started. No RPC is sent.
 
         Args:
-            operation: A ``google.longrunning.Operation`` message, such as a plain stub returns, or a snapshot.
+            operation: A ``google.longrunning.Operation`` message, such as a plain stub returns; a snapshot; or the operation of
+                a google-cloud client (``google.api_core``), whose own connection is used from then on.
             method: As in `attach`; without it, a snapshot keeps the types it has.
             metadata: As in `attach`.
 
         Raises:
-            TypeError: It is neither.
+            TypeError: It is none of these, or of a google-cloud client of the other colour.
             ValueError: It is not done and has no name to ask for.
         """
-        if isinstance(operation, Operation):
-            snapshot = retyped(operation, None if method is None else self._session.types(method))
+        session, proto = self._session, operation
+        if (foreign := adopted(operation)) is not None:
+            proto, metadata = foreign.proto, (*foreign.metadata, *metadata)
+            session = self._session.over(foreign.transport)
+        if isinstance(proto, Operation):
+            snapshot = retyped(proto, None if method is None else session.types(method))
         elif method is None:
-            snapshot = Operation.from_proto(operation, registry=self._session.registry)
+            snapshot = Operation.from_proto(cast("Message", proto), registry=session.registry)
         else:
-            snapshot = Operation.from_proto(operation, method, registry=self._session.registry)
+            snapshot = Operation.from_proto(cast("Message", proto), method, registry=session.registry)
         name = snapshot.name if snapshot.done else check_name(snapshot.name)
         path = "" if method is None else method.path
-        handle: OperationHandle[Any, Any] = OperationHandle(
-            self._session, name, types_of(snapshot), path, tuple(metadata)
-        )
-        handle.offer(snapshot, self._session.clock.now())
+        handle: OperationHandle[Any, Any] = OperationHandle(session, name, types_of(snapshot), path, tuple(metadata))
+        handle.offer(snapshot, session.clock.now())
         return handle
 
     @overload
@@ -233,6 +245,78 @@ class OperationsClient:
             raise ResumeTokenError(f"the resume token is of {token.path}, not of {method.path}", name=token.name)
         path = token.path if method is None else method.path
         return OperationHandle(self._session, token.name, self._session.types(method), path, tuple(metadata))
+
+    # -- many at once ---------------------------------------------------------------------------------------------
+
+    def wait_all(
+        self,
+        handles: Iterable[OperationHandle[R, M]],
+        *,
+        timeout: Timeout = DEFAULT,
+        policy: PollPolicy | None = None,
+        max_concurrency: int | None = None,
+    ) -> list[Operation[R, M] | LongRunningError]:
+        """Waits until all of them are done, or their waits over. One failure does not stop the rest.
+
+        Args:
+            handles: Handles of this client; thousands are fine: there is no thread or task for each.
+            timeout: Overall time for all of them, as in `OperationHandle.wait`.
+            policy: How to wait; the client's unless given.
+            max_concurrency: Polls under way at once; by default 64. Long polls (WaitOperation) are bounded apart, by 1,024, and
+                used only while there is room for one per operation.
+
+        Returns:
+            In the order of `handles`: the final snapshot, also of a failed operation; or the error that ended its wait.
+
+        Raises:
+            ValueError: A handle is of another client.
+        """
+        handles = list(handles)
+        results: list[Operation[R, M] | LongRunningError | None] = [None] * len(handles)
+        for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+            results[index] = result
+        return [result for result in results if result is not None]
+
+    def as_completed(
+        self,
+        handles: Iterable[OperationHandle[R, M]],
+        *,
+        timeout: Timeout = DEFAULT,
+        policy: PollPolicy | None = None,
+        max_concurrency: int | None = None,
+    ) -> Generator[OperationHandle[R, M], None, None]:
+        """Iterates over the handles as their operations are done. Arguments as in `wait_all`.
+
+        Leaving the loop stops the waiting and nothing else.
+
+        Yields:
+            Each handle once its operation is done, failed or not; `OperationHandle.operation` is the final snapshot.
+
+        Raises:
+            LongRunningError: The wait for one of them ended otherwise; those that came before were yielded.
+            ValueError: A handle is of another client.
+        """
+        handles = list(handles)
+        error: LongRunningError | None = None
+        for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+            if isinstance(result, Operation):
+                yield handles[index]
+            elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
+                error = result
+        if error is not None:
+            raise error
+
+    def _fan_in(
+        self,
+        handles: Sequence[OperationHandle[Any, Any]],
+        timeout: Timeout,
+        policy: PollPolicy | None,
+        max_concurrency: int | None,
+    ) -> FanInDriver:
+        policy = self._session.policy if policy is None else policy
+        limit = policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
+        limits = Limits() if max_concurrency is None else Limits(polls=max_concurrency)
+        return FanInDriver(self._session, handles, policy, limit, limits)
 
     # -- single RPCs ----------------------------------------------------------------------------------------------
 
@@ -330,7 +414,7 @@ class OperationsClient:
             RpcError: The RPC failed; with code UNIMPLEMENTED the server does not have it.
         """
         wait = optional_seconds(timeout, "timeout")
-        deadline = None if wait is None else wait + self._session.policy.retry.rpc_timeout
+        deadline = math.inf if wait is None else wait + self._session.policy.retry.rpc_timeout
         options = self._session.options(name, metadata, deadline)
         return self._session.wait_operation(name, wait, self._session.types(method), options)
 

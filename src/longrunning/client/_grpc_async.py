@@ -15,12 +15,12 @@ import grpc.aio
 
 from .._any import underlying
 from .._pb import operations_pb2
-from ..policy import seconds
-from ._grpc_errors import SERVICE, closed, decode_operation, decode_page, encode_list, read_failure
+from ._grpc_errors import SERVICE, closed, decode_operation, decode_page, encode_list, encode_wait, failure_of
+
+# sync-only: | from ._grpc_futures import GrpcFutures, PollFutures
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 if TYPE_CHECKING:
-    from .._polling import PollFailure
     from .._types import OperationTypes
     from ..method import LroMethod
     from ..operation import Operation
@@ -69,11 +69,12 @@ class AsyncGrpcTransport:
         self, name: str, timeout: float | None, types: OperationTypes, options: CallOptions
     ) -> Operation[Any, Any]:
         """WaitOperation; `timeout` is the server's, seconds."""
-        request = operations_pb2.WaitOperationRequest(name=name)
-        if timeout is not None:
-            request.timeout.FromNanoseconds(round(seconds(timeout, "timeout") * 1e9))
-        data = request.SerializeToString()
+        data = encode_wait(name, timeout)
         return decode_operation(await self._call(SERVICE + "WaitOperation", data, types.registry, options), types)
+
+    # sync-only: | def futures(self) -> PollFutures:
+    # sync-only: |     """Sends polls without waiting for them."""
+    # sync-only: |     return GrpcFutures(self._channel)
 
     async def close(self) -> None:
         """Closes nothing: the channel belongs to whoever made it."""
@@ -99,25 +100,29 @@ class AsyncGrpcTransport:
                 method = self._methods[path] = cast("Any", self._channel).unary_unary(path)
             reply = await method(data, timeout=options.timeout, metadata=options.metadata)
         except grpc.RpcError as error:
-            raise RpcFailure(self._failure(error, registry), path) from error
+            raise RpcFailure(failure_of(error, registry), path) from error
         # async-only: begin
         except asyncio.CancelledError as error:
             # grpc.aio also raises this when the channel is closed under the call: a failure of the transport must not
             # look like the cancellation of a task (WAIT-4, WAIT-6).
-            if task is None or task.cancelling() > cancelled_before:
+            cancelled = task is None or task.cancelling() > cancelled_before
+            if cancelled or not self._is_closed():
                 raise
             raise RpcFailure(closed(error), path) from error
         except grpc.aio.UsageError as error:
             raise RpcFailure(closed(error), path) from error
         # async-only: end
-        # sync-only: | except ValueError as error:  # "Cannot invoke RPC on closed channel!"
+        # sync-only: | except ValueError as error:  # "Cannot invoke RPC on closed channel!"; or one of an interceptor
+        # sync-only: |     if "closed channel" not in str(error):
+        # sync-only: |         raise
         # sync-only: |     raise RpcFailure(closed(error), path) from error
         return cast("bytes", reply)
 
-    def _failure(self, error: Any, registry: TypeRegistry) -> PollFailure:
-        # A channel closed under a call reports CANCELLED, as a cut connection may; its own words tell them apart.
-        code: int = error.code().value[0]
-        message: str = error.details() or ""
-        if code == grpc.StatusCode.CANCELLED.value[0] and message.startswith("Channel closed"):
-            return closed(error)
-        return read_failure(code, message, error.trailing_metadata(), registry, error)
+    # async-only: begin
+    def _is_closed(self) -> bool:
+        try:
+            return self._channel.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+        except grpc.aio.UsageError:
+            return True
+
+    # async-only: end

@@ -14,13 +14,24 @@ from .._polling import PollFailure
 from .._types import OperationTypes
 from ..errors import MissingExtraError, PayloadDecodeError
 from ..operation import Operation, wrap
+from ..policy import seconds
 from ..registry import TypeRegistry
 from ..status import Code, Status
-from ._transport import ListQuery, Page
+from ._transport import SERVICE, ListQuery, Page
 
-__all__ = ["SERVICE", "closed", "decode_operation", "decode_page", "encode_list", "read_failure", "require_grpc"]
+__all__ = [
+    "SERVICE",
+    "closed",
+    "decode_operation",
+    "decode_page",
+    "encode_list",
+    "encode_wait",
+    "failure_of",
+    "read_failure",
+    "require_grpc",
+]
 
-SERVICE: Final = "/google.longrunning.Operations/"
+_LONGEST_WAIT: Final = 10 * 365 * 86400.0  # seconds; a Duration holds 10,000 years, 64 bits of nanoseconds 292
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 
 # What a cut connection looks like where it does not come as UNAVAILABLE: the texts of gRPC's own transport.
@@ -61,7 +72,25 @@ def read_failure(
             if rich.code == code:  # a proxy may have replaced the status; then the details are of another error
                 status = Status.from_proto(rich, registry=registry)
     transient = status.code in (Code.INTERNAL, Code.UNKNOWN) and any(text in message for text in _RESETS)
-    return PollFailure(status=status, transient=transient, cause=cause)
+    return PollFailure(status=status, transient=transient, retry_after=_retry_after(status), cause=cause)
+
+
+def _retry_after(status: Status) -> float:
+    info = status.retry_info
+    # Not ToTimedelta(): a Duration may say 2^62 s, and a server may say anything.
+    return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9) if info is not None else 0.0
+
+
+def failure_of(error: Any, registry: TypeRegistry) -> PollFailure:
+    """What a ``grpc.RpcError`` says, sync or async."""
+    if not callable(getattr(error, "code", None)):  # a bare RpcError, as interceptors may raise it
+        return PollFailure(status=Status(Code.UNKNOWN, str(error)), cause=error)
+    code: int = error.code().value[0]
+    message: str = error.details() or ""
+    # A channel closed under a call reports CANCELLED, as a cut connection may; its own words tell them apart.
+    if code == Code.CANCELLED and message.startswith("Channel closed"):
+        return closed(error)
+    return read_failure(code, message, error.trailing_metadata(), registry, error)
 
 
 def closed(cause: BaseException) -> PollFailure:
@@ -85,6 +114,14 @@ def decode_operation(data: bytes, types: OperationTypes) -> Operation[Any, Any]:
 # wire as well as known ones, so both are written and read by number there.
 _RETURN_PARTIAL_SUCCESS: Final = b"\x28\x01"  # field 5, varint, true
 _UNREACHABLE: Final = 3
+
+
+def encode_wait(name: str, timeout: float | None) -> bytes:
+    """The bytes of a ``WaitOperationRequest``; `timeout` in seconds."""
+    request = operations_pb2.WaitOperationRequest(name=name)
+    if timeout is not None:
+        request.timeout.FromNanoseconds(round(min(seconds(timeout, "timeout"), _LONGEST_WAIT) * 1e9))
+    return request.SerializeToString()
 
 
 def encode_list(query: ListQuery) -> bytes:

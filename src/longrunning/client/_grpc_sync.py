@@ -11,12 +11,11 @@ import grpc
 
 from .._any import underlying
 from .._pb import operations_pb2
-from ..policy import seconds
-from ._grpc_errors import SERVICE, closed, decode_operation, decode_page, encode_list, read_failure
+from ._grpc_errors import SERVICE, closed, decode_operation, decode_page, encode_list, encode_wait, failure_of
+from ._grpc_futures import GrpcFutures, PollFutures
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 if TYPE_CHECKING:
-    from .._polling import PollFailure
     from .._types import OperationTypes
     from ..method import LroMethod
     from ..operation import Operation
@@ -65,11 +64,12 @@ class GrpcTransport:
         self, name: str, timeout: float | None, types: OperationTypes, options: CallOptions
     ) -> Operation[Any, Any]:
         """WaitOperation; `timeout` is the server's, seconds."""
-        request = operations_pb2.WaitOperationRequest(name=name)
-        if timeout is not None:
-            request.timeout.FromNanoseconds(round(seconds(timeout, "timeout") * 1e9))
-        data = request.SerializeToString()
+        data = encode_wait(name, timeout)
         return decode_operation(self._call(SERVICE + "WaitOperation", data, types.registry, options), types)
+
+    def futures(self) -> PollFutures:
+        """Sends polls without waiting for them."""
+        return GrpcFutures(self._channel)
 
     def close(self) -> None:
         """Closes nothing: the channel belongs to whoever made it."""
@@ -86,15 +86,9 @@ class GrpcTransport:
                 method = self._methods[path] = cast("Any", self._channel).unary_unary(path)
             reply = method(data, timeout=options.timeout, metadata=options.metadata)
         except grpc.RpcError as error:
-            raise RpcFailure(self._failure(error, registry), path) from error
-        except ValueError as error:  # "Cannot invoke RPC on closed channel!"
+            raise RpcFailure(failure_of(error, registry), path) from error
+        except ValueError as error:  # "Cannot invoke RPC on closed channel!"; or one of an interceptor
+            if "closed channel" not in str(error):
+                raise
             raise RpcFailure(closed(error), path) from error
         return cast("bytes", reply)
-
-    def _failure(self, error: Any, registry: TypeRegistry) -> PollFailure:
-        # A channel closed under a call reports CANCELLED, as a cut connection may; its own words tell them apart.
-        code: int = error.code().value[0]
-        message: str = error.details() or ""
-        if code == grpc.StatusCode.CANCELLED.value[0] and message.startswith("Channel closed"):
-            return closed(error)
-        return read_failure(code, message, error.trailing_metadata(), registry, error)

@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, TypeVar, final
 from .._polling import (
     Finish,
     GiveUp,
-    GiveUpReason,
+    LongPoll,
     Poll,
     PollFailure,
     Sleep,
@@ -34,14 +34,14 @@ from .._polling import (
 )
 from .._resume import ResumeToken, write_token
 from .._types import OperationTypes
-from ..errors import LongRunningError, WaitTimeoutError
+from ..errors import LongRunningError
 from ..names import check_name
 from ..operation import Operation
 from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
 from ..status import Code, Status
 from ._io_async import INTERRUPTS, AsyncFlight, AsyncProgressCallback, call_back, send_shielded
 from ._session_async import AsyncSession
-from ._transport import CallOptions, RpcFailure, polling_error
+from ._transport import GET_OPERATION, CallOptions, RpcFailure, polling_error, wait_error
 
 __all__ = ["AsyncOperationHandle"]
 
@@ -49,7 +49,6 @@ R_co = TypeVar("R_co", covariant=True)
 M_co = TypeVar("M_co", covariant=True)
 
 _EXIT_CANCEL_TIMEOUT: Final = 5.0  # seconds for the cancel that cancel_on_exit sends on the way out
-_GET: Final = "GetOperation"
 
 
 @final
@@ -78,7 +77,7 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
         self._snapshot: Operation[Any, Any] | None = None
         self._asked = 0.0  # when the request of the snapshot was sent, and
         self._taken = 0.0  # when its reply came, on the client's clock
-        self._flight: AsyncFlight | None = None
+        self._flights: dict[type[Poll | LongPoll], AsyncFlight] = {}  # polls under way that may be shared
 
     # -- properties: no I/O ---------------------------------------------------------------------------------------
 
@@ -264,7 +263,19 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
         snapshot = await self._session.get(self._name, self._types, self._options(rpc_timeout), self._snapshot)
         return self.offer(snapshot, asked)
 
-    async def _poll(self, step: Poll, seen: Operation[Any, Any] | None) -> tuple[Operation[Any, Any], float]:
+    async def _wait(self, step: LongPoll, rpc_timeout: float) -> Operation[Any, Any]:
+        """One WaitOperation in the place of a poll.
+
+        Raises:
+            RpcFailure: It failed.
+        """
+        asked, session = self._session.clock.now(), self._session
+        snapshot = await session.wait(
+            self._name, min(step.server_timeout, rpc_timeout), self._types, self._options(rpc_timeout), self._snapshot
+        )
+        return self.offer(snapshot, asked)
+
+    async def _poll(self, step: Poll | LongPoll, seen: Operation[Any, Any] | None) -> tuple[Operation[Any, Any], float]:
         """A poll for one waiter: its own, one under way, or a snapshot fresh enough (WAIT-10).
 
         Args:
@@ -277,6 +288,7 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
         Raises:
             RpcFailure: The poll failed.
         """
+        self._session.check()  # also before a poll is shared: it may belong to another process or loop
         clock = self._session.clock
         until = clock.now() + step.rpc_timeout
         while True:
@@ -285,15 +297,16 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
                 current, age = self._snapshot, clock.now() - self._taken
                 if current is not None and current is not seen and (current.done or age < step.max_age):
                     return current, age
-                flight = self._flight if step.shared else None
+                shared = isinstance(step, LongPoll) or step.shared
+                flight = self._flights.get(type(step)) if shared else None
                 mine = AsyncFlight(remaining) if flight is None else None
-                if mine is not None and step.shared:
-                    self._flight = mine
+                if mine is not None and shared:
+                    self._flights[type(step)] = mine
             if mine is not None:
-                return await self._lead(mine), 0.0
+                return await self._lead(mine, step), 0.0
             assert flight is not None
             if remaining <= 0 or not await flight.wait(remaining):
-                raise RpcFailure(_too_slow(step.rpc_timeout), _GET)
+                raise RpcFailure(_too_slow(step.rpc_timeout), GET_OPERATION)
             failure = flight.failure
             if flight.abandoned or (flight.rpc_timeout < remaining and _timed_out(failure)):
                 continue  # whoever led it was interrupted, or was in more of a hurry: somebody else polls
@@ -302,8 +315,10 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
             assert self._snapshot is not None
             return self._snapshot, 0.0
 
-    async def _lead(self, flight: AsyncFlight) -> Operation[Any, Any]:
+    async def _lead(self, flight: AsyncFlight, step: Poll | LongPoll) -> Operation[Any, Any]:
         try:
+            if isinstance(step, LongPoll):
+                return await self._wait(step, flight.rpc_timeout)
             return await self._get(flight.rpc_timeout)
         except RpcFailure as error:
             flight.failure = error
@@ -313,8 +328,8 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
             raise
         finally:
             with self._lock:
-                if self._flight is flight:
-                    self._flight = None
+                if self._flights.get(type(step)) is flight:
+                    del self._flights[type(step)]
             flight.land()
 
 
@@ -326,7 +341,7 @@ class _AsyncWaiter(Generic[R_co, M_co]):
         self._clock = handle._session.clock
         self._timeout = timeout
         self._seen = handle._snapshot
-        now = self._clock.now()
+        now = self._since = self._clock.now()
         self._state, self._step = begin(policy, timeout, self._seen, now - handle._taken, now, self._clock.random())
         # A snapshot that is fresh enough to count as the first poll is also the first one shown.
         self._counted = isinstance(self._step, (Sleep, GiveUp))
@@ -345,45 +360,35 @@ class _AsyncWaiter(Generic[R_co, M_co]):
             if isinstance(step, Finish):
                 return step.operation
             if isinstance(step, GiveUp):
-                raise self._error(step) from (step.failure.cause if step.failure is not None else None)
+                known = self._handle._snapshot
+                if known is not None and known.done:  # another poll of this handle saw it
+                    return known
+                error = self._error(step)
+                raise error from error.__cause__
             if isinstance(step, Sleep):
-                await self._clock.sleep(step.seconds)
+                # Counted from when it was decided: what callbacks took since is part of the pause.
+                await self._clock.sleep(max(0.0, self._since + step.seconds - self._clock.now()))
                 self._state, self._step = on_wake(self._state, self._clock.now())
                 continue
             try:
                 snapshot, age = await self._handle._poll(step, self._seen)
             except RpcFailure as error:
-                self._state, self._step = on_error(self._state, error.failure, self._clock.now(), self._clock.random())
+                now = self._since = self._clock.now()
+                self._state, self._step = on_error(self._state, error.failure, now, self._clock.random())
                 continue
             self._seen = snapshot
-            self._state, self._step = on_snapshot(
-                self._state, snapshot, self._clock.now(), self._clock.random(), age=age
-            )
+            now = self._since = self._clock.now()
+            self._state, self._step = on_snapshot(self._state, snapshot, now, self._clock.random(), age=age)
             return snapshot
 
     def _error(self, step: GiveUp) -> LongRunningError:
-        handle, failure = self._handle, step.failure
-        name, operation = handle._name, handle._snapshot
-        if step.reason is GiveUpReason.MALFORMED:
-            malformed = operation.malformed if operation is not None else None
-            assert malformed is not None
-            return malformed
-        error = None if failure is None else polling_error(failure, _GET, name, operation)
-        if step.reason in (GiveUpReason.NOT_FOUND, GiveUpReason.FAILED):
-            assert error is not None
-            return error
-        if error is not None:
-            assert failure is not None
-            error.__cause__ = failure.cause
-        limit = f"{self._state.attempts} polls" if step.reason is GiveUpReason.ATTEMPTS else f"{self._timeout:g} s"
-        last = f"; the last poll failed: {error.details}" if error is not None else ""
-        return WaitTimeoutError(
-            f"operation {name!r} is not done after {limit}; it goes on, and the resume token of this error "
-            f"takes hold of it again{last} (last snapshot: {operation!r})",
-            name=name,
-            operation=operation,
+        handle = self._handle
+        return wait_error(
+            step,
+            handle._name,
+            handle._snapshot,
             timeout=self._timeout,
-            last_error=error,
+            max_attempts=self._state.policy.max_attempts,
             resume_token=handle.resume_token,
         )
 

@@ -22,7 +22,7 @@ from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 __all__ = [
     "INTERRUPTS", "AsyncClock", "AsyncFlight", "AsyncGuard", "AsyncProgressCallback", "AsyncSystemClock", "AsyncTransport",
-    "call_back", "send_shielded",
+    "call_back", "is_transport", "send_shielded",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -172,6 +172,12 @@ async def send_shielded(send: Callable[[], Awaitable[None]]) -> None:
             pass
 
     await asyncio.shield(asyncio.ensure_future(quietly()))
+
+
+def is_transport(candidate: object) -> bool:
+    """Whether it has all the methods of a `AsyncTransport`, in this colour."""
+    methods = [getattr(candidate, name, None) for name in vars(AsyncTransport) if not name.startswith("_")]
+    return all(inspect.iscoroutinefunction(method) for method in methods)
 
 
 def grpc_transport(channel: object) -> AsyncTransport:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import threading
@@ -17,7 +18,7 @@ from ..operation import Operation
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
 
 __all__ = [
-    "INTERRUPTS", "Clock", "Flight", "Guard", "ProgressCallback", "SystemClock", "Transport", "call_back", "send_shielded",
+    "INTERRUPTS", "Clock", "Flight", "Guard", "ProgressCallback", "SystemClock", "Transport", "call_back", "is_transport", "send_shielded",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -147,6 +148,12 @@ def send_shielded(send: Callable[[], None]) -> None:
         send()
     except Exception:  # noqa: BLE001, S110 (the caller's own exception goes on)
         pass
+
+
+def is_transport(candidate: object) -> bool:
+    """Whether it has all the methods of a `Transport`, in this colour."""
+    methods = [getattr(candidate, name, None) for name in vars(Transport) if not name.startswith("_")]
+    return all(callable(method) and not inspect.iscoroutinefunction(method) for method in methods)
 
 
 def grpc_transport(channel: object) -> Transport:

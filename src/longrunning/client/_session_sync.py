@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, final
 
 from .._types import OperationTypes, types_for
 from ..errors import PayloadDecodeError
-from ..names import Metadata, check_name, with_routing
+from ..names import Metadata, check_metadata, check_name, with_routing
 from ..operation import Operation
 from ..policy import PollPolicy
 from ..registry import TypeRegistry
+from ..status import Code
 from ._io_sync import Guard
 from ._transport import CallOptions, ListQuery, Page, RpcFailure, rpc_error, start_error
 
@@ -34,6 +35,7 @@ class Session:
         metadata: Headers for every RPC.
         clock: Time and chance.
         any_types: The types of an operation nobody declared.
+        owner: What is the same for all sessions of one client.
     """
 
     def __init__(
@@ -43,14 +45,23 @@ class Session:
         policy: PollPolicy,
         metadata: Metadata,
         clock: Clock,
+        owner: object | None = None,
     ) -> None:
         self.transport = transport
         self.registry = registry
         self.policy = policy
-        self.metadata = tuple(metadata)
+        self.metadata: tuple[tuple[str, str | bytes], ...] = tuple(metadata)
         self.clock = clock
-        self.any_types = types_for(None, registry)
+        self.any_types: OperationTypes = types_for(None, registry)
+        self.owner: object = self if owner is None else owner
+        self._has_wait: bool | None = None
         self._guard = Guard()
+
+    def over(self, transport: Transport) -> Session:
+        """A session of the same client over another transport, which has no WaitOperation."""
+        session = Session(transport, self.registry, self.policy, self.metadata, self.clock, self.owner)
+        session._has_wait = False
+        return session
 
     def types(self, method: LroMethod[Any, Any, Any] | None) -> OperationTypes:
         """The types of a method's operations."""
@@ -59,7 +70,7 @@ class Session:
     def options(self, name: str, metadata: Metadata, timeout: float | None = None) -> CallOptions:
         """How an RPC about the operation or parent `name` is sent; within the policy's time for one RPC, unless given."""
         rpc_timeout = self.policy.retry.rpc_timeout if timeout is None else timeout
-        return CallOptions(rpc_timeout, with_routing(name, (*self.metadata, *metadata)))
+        return CallOptions(rpc_timeout, check_metadata(with_routing(name, (*self.metadata, *metadata))))
 
     def start(
         self, method: LroMethod[Any, Any, Any], request: Any, types: OperationTypes, options: CallOptions
@@ -89,6 +100,45 @@ class Session:
             return self.transport.get_operation(check_name(name), types, options)
         except PayloadDecodeError as error:
             raise PayloadDecodeError(error.problem, name=name, operation=last) from error.__cause__
+
+    def check(self) -> None:
+        """Refuses to work where connections cannot follow (PKG-3).
+
+        Raises:
+            RuntimeError: See `Guard`.
+        """
+        self._guard.check()
+
+    def wait_support(self, policy: PollPolicy) -> bool | None:
+        """Whether to use WaitOperation; ``None``: nobody knows yet whether the server has it."""
+        return self._has_wait if policy.use_wait_operation is None else policy.use_wait_operation
+
+    def wait(
+        self, name: str, timeout: float, types: OperationTypes, options: CallOptions, last: Operation[Any, Any] | None
+    ) -> Operation[Any, Any]:
+        """WaitOperation in the place of a poll; learns whether the server has it (WAIT-5).
+
+        Raises:
+            RpcFailure: It failed.
+            PayloadDecodeError: The reply is no operation at all.
+        """
+        self._guard.check()
+        try:
+            snapshot = self.transport.wait_operation(check_name(name), timeout, types, options)
+        except RpcFailure as error:
+            self.learn_wait(error)
+            raise
+        except PayloadDecodeError as error:
+            raise PayloadDecodeError(error.problem, name=name, operation=last) from error.__cause__
+        self.learn_wait(None)
+        return snapshot
+
+    def learn_wait(self, error: RpcFailure | None) -> None:
+        """Takes note of how a WaitOperation went."""
+        if error is None:
+            self._has_wait = True
+        elif error.failure.status.code == Code.UNIMPLEMENTED:
+            self._has_wait = False
 
     def cancel(
         self, name: str, types: OperationTypes, options: CallOptions, last: Operation[Any, Any] | None = None

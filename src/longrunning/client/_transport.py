@@ -6,16 +6,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Final, Generic, Protocol, TypeVar, final
 
-from .._polling import PollFailure
-from ..errors import OperationNotFoundError, PollingError, RpcError, StartError
+from .._polling import GiveUp, GiveUpReason, PollFailure
+from ..errors import LongRunningError, OperationNotFoundError, PollingError, RpcError, StartError, WaitTimeoutError
 from ..operation import Operation
 from ..status import Code
 
-__all__ = ["CallOptions", "ListQuery", "Page", "RpcFailure", "polling_error", "rpc_error", "start_error"]
+__all__ = [
+    "CallOptions",
+    "ForeignOperation",
+    "ListQuery",
+    "Page",
+    "RpcFailure",
+    "polling_error",
+    "rpc_error",
+    "start_error",
+    "wait_error",
+]
+
+_FOR_EVER: Final = 10 * 365 * 86400.0  # seconds; gRPC turns deadlines of some centuries into ones that are over
+SERVICE: Final = "/google.longrunning.Operations/"
+GET_OPERATION: Final = SERVICE + "GetOperation"
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+class ForeignOperation(Protocol):
+    """An operation future of ``google.api_core``, as far as it matters here."""
+
+    @property
+    def operation(self) -> Any:
+        """The message."""
+        ...
+
+    def cancelled(self) -> Any:
+        """Whether it was cancelled; what also tells it from a handle of ours."""
+        ...
 
 
 @final
@@ -30,6 +57,11 @@ class CallOptions:
 
     timeout: float | None
     metadata: tuple[tuple[str, str | bytes], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Takes a time that no clock of gRPC can hold for what it means: no deadline."""
+        if self.timeout is not None and self.timeout > _FOR_EVER:
+            object.__setattr__(self, "timeout", None)
 
 
 @final
@@ -94,3 +126,39 @@ def polling_error(
     status = failure.status
     kind = OperationNotFoundError if status.code == Code.NOT_FOUND else PollingError
     return kind(status.code, status, method=method, name=name, operation=operation)
+
+
+def wait_error(
+    step: GiveUp,
+    name: str,
+    operation: Operation[Any, Any] | None,
+    *,
+    timeout: float | None,
+    max_attempts: int | None,
+    resume_token: str,
+) -> LongRunningError:
+    """The error of a wait that ended without the operation being done; its cause is set."""
+    if step.reason is GiveUpReason.MALFORMED:
+        malformed = step.operation.malformed if step.operation is not None else None
+        assert malformed is not None
+        return malformed
+    failure = step.failure
+    error = None if failure is None else polling_error(failure, GET_OPERATION, name, operation)
+    if error is not None and failure is not None:
+        error.__cause__ = failure.cause
+    if step.reason in (GiveUpReason.NOT_FOUND, GiveUpReason.FAILED):
+        assert error is not None
+        return error
+    limit = f"{max_attempts} polls" if step.reason is GiveUpReason.ATTEMPTS else f"{timeout:g} s"
+    last = f"; the last poll failed: {error.details}" if error is not None else ""
+    late = WaitTimeoutError(
+        f"operation {name!r} is not done after {limit}; it goes on, and the resume token of this error "
+        f"takes hold of it again{last} (last snapshot: {operation!r})",
+        name=name,
+        operation=operation,
+        timeout=None if step.reason is GiveUpReason.ATTEMPTS else timeout,
+        last_error=error,
+        resume_token=resume_token,
+    )
+    late.__cause__ = failure.cause if failure is not None else None
+    return late

@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for many operations at once, sync: executes what `_fanin` decides. `_fanin_async` is its counterpart.
+
+Written by hand, unlike the rest of the sync client: what is a task there is a future here, and one queue brings the replies
+of all of them to the one thread that waits.
+"""
+
+# The driver is part of the handles it drives.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+
+from .._fanin import FanIn, Limits, Outcome, Send
+from .._polling import Finish, LongPoll, Poll
+from ..errors import LongRunningError, PayloadDecodeError
+from ..names import check_name
+from ..operation import Operation
+from ._io_sync import SystemClock
+from ._transport import CallOptions, RpcFailure, wait_error
+
+if TYPE_CHECKING:
+    from .._types import OperationTypes
+    from ..policy import PollPolicy
+    from ._grpc_futures import Landed, PollFutures
+    from ._handle_sync import OperationHandle
+    from ._io_sync import Transport
+    from ._session_sync import Session
+
+__all__ = ["FanInDriver"]
+
+
+_Arrival: TypeAlias = tuple[Send, float, Operation[Any, Any] | RpcFailure | PayloadDecodeError]
+
+
+@final
+class FanInDriver:
+    """One `wait_all` or `as_completed`: no thread per operation."""
+
+    def __init__(
+        self,
+        session: Session,
+        handles: Sequence[OperationHandle[Any, Any]],
+        policy: PollPolicy,
+        timeout: float | None,
+        limits: Limits,
+    ) -> None:
+        for handle in handles:
+            if handle._session.owner is not session.owner:
+                raise ValueError(f"{handle!r} is of another client")
+        self._session = session
+        self._limits = limits
+        self._handles = handles
+        self._policy = policy
+        self._timeout = timeout
+        now = session.clock.now()
+        known = [(handle._snapshot, now - handle._taken) for handle in handles]
+        self._fan_in = FanIn(
+            policy, timeout, known, now, session.clock.random, limits=limits, long_poll=session.wait_support(policy)
+        )
+        self._arrived: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
+        self._under_way: dict[int, Callable[[], object]] = {}
+        self._futures: dict[int, PollFutures] = {}  # by the transport they are of
+
+    def outcomes(self) -> Generator[tuple[int, Operation[Any, Any] | LongRunningError], None, None]:
+        """The waits as they end: each one's index, and its final snapshot or error."""
+        fan_in, clock = self._fan_in, self._session.clock
+        try:
+            while True:
+                for send in fan_in.sends(clock.now()):
+                    self._send(send)
+                for outcome in fan_in.outcomes():
+                    yield outcome.index, self._result(outcome)
+                if not fan_in.pending:
+                    return
+                self._pause(fan_in.next_due() - clock.now())
+        finally:
+            for cancel in list(self._under_way.values()):
+                cancel()
+            for futures in self._futures.values():
+                futures.close()
+
+    def _result(self, outcome: Outcome) -> Operation[Any, Any] | LongRunningError:
+        step, handle = outcome.step, self._handles[outcome.index]
+        if isinstance(step, Finish):
+            return step.operation
+        if isinstance(step, LongRunningError):
+            return step
+        return wait_error(
+            step,
+            handle._name,
+            handle._snapshot,
+            timeout=self._timeout,
+            max_attempts=self._policy.max_attempts,
+            resume_token=handle.resume_token,
+        )
+
+    def _pause(self, seconds: float) -> None:
+        """Until a reply comes in, or something is due."""
+        clock = self._session.clock
+        if not self._under_way:
+            clock.sleep(max(seconds, 0.0))
+            return
+        # On a clock that is not the real one, replies come before time goes on.
+        limit = None if seconds == float("inf") or not isinstance(clock, SystemClock) else max(seconds, 0.0)
+        try:
+            self._take(self._arrived.get(timeout=limit))
+            while True:
+                self._take(self._arrived.get_nowait())
+        except queue.Empty:
+            pass
+
+    def _send(self, send: Send) -> None:
+        handle, step = self._handles[send.index], send.step
+        session = handle._session
+        session.check()
+        transport = session.transport
+        futures = self._futures.get(id(transport))
+        if futures is None:
+            futures = self._futures[id(transport)] = _futures_of(transport, self._limits)
+        asked = session.clock.now()
+
+        def landed(reply: Operation[Any, Any] | RpcFailure | PayloadDecodeError) -> None:
+            self._arrived.put((send, asked, reply))
+
+        options = handle._options(step.rpc_timeout)
+        self._under_way[send.index] = _nothing  # in case it lands before it can be cancelled
+        cancel = futures.send(step, check_name(handle._name), handle._types, options, landed)
+        self._under_way[send.index] = cancel
+
+    def _take(self, arrival: _Arrival) -> None:
+        send, asked, reply = arrival
+        handle = self._handles[send.index]
+        session = handle._session
+        self._under_way.pop(send.index, None)
+        if isinstance(send.step, LongPoll) and not isinstance(reply, PayloadDecodeError):
+            session.learn_wait(reply if isinstance(reply, RpcFailure) else None)
+        now = session.clock.now()
+        if isinstance(reply, RpcFailure):
+            self._fan_in.on_error(send.index, reply.failure, now)
+        elif isinstance(reply, PayloadDecodeError):
+            error = PayloadDecodeError(reply.problem, name=handle._name, operation=handle._snapshot)
+            error.__cause__ = reply.__cause__
+            self._fan_in.fail(send.index, error)
+        else:
+            self._fan_in.on_snapshot(send.index, handle.offer(reply, asked), now)
+
+
+@final
+class _ThreadFutures:
+    """`PollFutures` of a transport that has none of its own: as many threads as polls may be under way."""
+
+    def __init__(self, transport: Transport, limits: Limits) -> None:
+        self._transport = transport
+        self._pool = ThreadPoolExecutor(limits.polls, thread_name_prefix="longrunning-poll")
+
+    def send(
+        self, step: Poll | LongPoll, name: str, types: OperationTypes, options: CallOptions, landed: Landed
+    ) -> Callable[[], object]:
+        """Sends one; returns what cancels it, if it is not yet under way."""
+
+        def work() -> None:
+            try:
+                if isinstance(step, LongPoll):
+                    reply = self._transport.wait_operation(name, step.server_timeout, types, options)
+                else:
+                    reply = self._transport.get_operation(name, types, options)
+            except (RpcFailure, PayloadDecodeError) as error:
+                landed(error)
+            else:
+                landed(reply)
+
+        return self._pool.submit(work).cancel
+
+    def close(self) -> None:
+        """Lets what is under way end by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _futures_of(transport: Transport, limits: Limits) -> PollFutures:
+    own: Any = getattr(transport, "futures", None)
+    return cast("PollFutures", own()) if own is not None else _ThreadFutures(transport, limits)
+
+
+def _nothing() -> None:
+    pass

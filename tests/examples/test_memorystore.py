@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo, as its users run it: in processes of its own, with warnings as errors."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from longrunning import Operation, OperationState, TypeRegistry
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEMO = (sys.executable, "-m", "examples.memorystore")
+SERVER = (sys.executable, "-m", "examples.memorystore.server")
+SECONDS = 60.0
+# What would make rich take a pipe for a terminal, or a terminal for less than one.
+RICH = {"COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in RICH} | {"PYTHONWARNINGS": "error"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the demo that is over."""
+
+    exit_code: int
+    output: str
+    errors: str = ""
+
+    def step(self, number: int) -> str:
+        """What one step of it shows."""
+        return re.split(r"^\d  ", self.output, flags=re.MULTILINE)[number]
+
+
+def piped() -> Run:
+    """Runs it with its output in a pipe."""
+    command = subprocess.run(
+        DEMO, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    return Run(command.returncode, command.stdout, command.stderr)
+
+
+def in_terminal() -> Run:
+    """Runs it in a terminal."""
+    ours, theirs = pty.openpty()
+    environment = ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    with subprocess.Popen(DEMO, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as demo:
+        os.close(theirs)
+        output = bytearray()
+        try:
+            while data := os.read(ours, 4096):
+                output += data
+        except OSError:  # how Linux says that the other side is closed
+            pass
+        os.close(ours)
+        return Run(demo.wait(SECONDS), output.decode())
+
+
+def without_server(since: str) -> Run:
+    """Runs it, and kills its server as soon as a line of its output holds some text."""
+    with subprocess.Popen(
+        DEMO, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        pid = 0
+        for line in demo.stdout:
+            if found := re.search(r"\bpid (\d+)", line):
+                pid = int(found[1])
+            if since in line:
+                break
+        os.kill(pid, signal.SIGKILL)
+        output, errors = demo.communicate(timeout=SECONDS)
+        return Run(demo.returncode, output, errors)
+
+
+MIDWAY = ("Starting Redis", "CloudRedisClient drives", "CloudRedisAsyncClient")
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Future[Run]]:
+    """All of them at once: most of the time they wait."""
+    with ThreadPoolExecutor() as pool:
+        return {
+            "pipe": pool.submit(piped),
+            "terminal": pool.submit(in_terminal),
+            **{text: pool.submit(without_server, text) for text in MIDWAY},
+        }
+
+
+@pytest.fixture
+def demo(runs: dict[str, Future[Run]]) -> Run:
+    """The run whose output is in a pipe."""
+    return runs["pipe"].result()
+
+
+def test_all_holds_in_half_a_minute(demo: Run) -> None:
+    """Everything the demo says holds, without a warning, within 30 seconds (demo)."""
+    assert (demo.exit_code, demo.errors) == (0, "")
+    end = re.search(r"All (\d+) facts held, in ([\d.]+) seconds\.\n\Z", demo.output)
+    assert end is not None
+    assert int(end[1]) == demo.output.count("✓")
+    assert float(end[2]) <= 30
+    assert "\x1b" not in demo.output
+
+
+def test_progress_comes_from_typed_metadata(demo: Run) -> None:
+    """Three creations progress side by side, as their metadata says, up to three typed instances (PROG-1, TYPE-9)."""
+    lines = [line.split(None, 4)[2:] for line in demo.step(1).splitlines() if re.match(r" +[\d.]+ s ", line)]
+    large = [(state, detail) for label, state, detail in lines if label == "cache-large"]
+    assert ("RUNNING", "Waiting for the replica to catch up") in large
+    assert large[-1] == ("SUCCEEDED", "Done")
+    assert {label for label, _, _ in lines[:3]} == {"cache-small", "cache-medium", "cache-large"}
+    assert re.search(r"cache-large +10\.142\.0\.\d+:6379 +STANDARD_HA +5 GB", demo.step(1))
+
+
+def test_a_cancelled_operation_says_so(demo: Run) -> None:
+    """A cancel is seen in the metadata while it takes effect, and ends in code 1 (CTRL-2, PROG-2, PROG-3)."""
+    assert re.search(r"RUNNING +Releasing what was reserved\n.* CANCELLED +Cancelled by the user\n", demo.step(2))
+    assert "✓ the code is CANCELLED (1)" in demo.step(2)
+    assert "✓ metadata.cancel_requested is True" in demo.step(2)
+
+
+def test_a_failed_operation_has_readable_details(demo: Run) -> None:
+    """The details of a failure are shown as what they are (ERR-2)."""
+    assert "ErrorInfo     MEMORY_QUOTA_EXCEEDED of redis.googleapis.com\n" in demo.step(3)
+    assert "QuotaFailure  projects/demo: 16 GB of Redis in a region\n" in demo.step(3)
+    assert "Help          Ask for more quota: https://" in demo.step(3)
+
+
+def test_a_list_holds_all_kinds(demo: Run) -> None:
+    """One list has both methods, all states, and typed results (CTRL-4)."""
+    rows = {tuple(line.split()) for line in demo.step(5).splitlines()}
+    assert rows >= {
+        ("create", "cache-large", "SUCCEEDED", "Instance"),
+        ("create", "cache-unwanted", "CANCELLED", "CANCELLED"),
+        ("create", "cache-over-quota", "FAILED", "RESOURCE_EXHAUSTED"),
+        ("create", "cache-late", "RUNNING"),
+        ("delete", "cache-small", "SUCCEEDED", "Empty"),
+    }
+
+
+def test_the_document_is_one(demo: Run) -> None:
+    """The JSON that is printed is an operation of the REST API: whoever knows no type in it can read it (JSON-1, JSON-2)."""
+    text = textwrap.dedent(demo.step(6)[demo.step(6).index("   {") : demo.step(6).index("   ✓")])
+    operation = Operation.from_json(text, registry=TypeRegistry())
+    assert operation.name.startswith("projects/demo/locations/us-central1/operations/operation-")
+    assert operation.state is OperationState.SUCCEEDED
+
+
+def test_a_deleted_operation_is_gone(demo: Run) -> None:
+    """After a delete the server says NOT_FOUND, and what was to be created is created (CTRL-3, WAIT-7)."""
+    assert "✓ afterwards: OperationNotFoundError, NOT_FOUND (5)" in demo.step(7)
+    assert "✓ cache-late is there, though its operation was deleted" in demo.step(8)
+
+
+@pytest.mark.parametrize("step", [8, 9])
+def test_the_real_clients_get_on_with_the_server(demo: Run, step: int) -> None:
+    """The clients of google-cloud-redis create, cancel and delete on the scripted server (demo)."""
+    assert "✓ operation.result() is an Instance, at 10.142.0." in demo.step(step)
+    assert "✓ the cancelled one raises" in demo.step(step)
+    assert "✓ delete_instance() ends with Empty" in demo.step(step)
+
+
+@pytest.mark.parametrize("since", MIDWAY)
+def test_a_server_that_dies_is_one_line(runs: dict[str, Future[Run]], since: str) -> None:
+    """When the server is killed midway the demo fails, and says why in one line (demo)."""
+    run = runs[since].result()
+    assert run.exit_code == 1
+    assert run.errors == "memorystore: ServerGoneError: the server ended before the demo did (exit code -9)\n"
+    assert "Traceback" not in run.output
+
+
+def test_it_looks_alive_in_a_terminal(runs: dict[str, Future[Run]]) -> None:
+    """In a terminal the progress moves, in colour, and the demo ends as well (demo)."""
+    run = runs["terminal"].result()
+    assert run.exit_code == 0
+    assert "Traceback" not in run.output
+    assert len(set(re.findall("[⠀-⣿]", run.output))) > 5  # the frames of a spinner
+    assert "\x1b[32m✓" in run.output
+    assert "facts held" in run.output
+
+
+@pytest.mark.parametrize("ending", ["the end of its input", "its lifetime"])
+def test_the_server_ends_by_itself(ending: str) -> None:
+    """The server of the demo does not outlive who started it, nor its lifetime (demo)."""
+    lifetime = 0.2 if ending == "its lifetime" else SECONDS
+    command = (*SERVER, f"--lifetime={lifetime}")
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        assert re.fullmatch(r"127\.0\.0\.1:\d+\n", server.stdout.readline())
+        if ending == "the end of its input":
+            server.stdin.close()
+        assert server.wait(10) == 0

@@ -1,0 +1,318 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the core on purpose, one line at a time, and sees the tests fail: ``python tools/mutants.py [WORD ...]``.
+
+Each mutant is one fault somebody could make, in the place where it would be made. It is applied to a copy of ``src``,
+never to the working tree, and the unit tests of that module run against the copy. A mutant that no test notices is
+an error; so is one whose line is no longer there: then say here what that line has become.
+
+With words, only the mutants run in whose file or description one of them occurs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
+AT_ONCE = 2
+TESTS = {  # module -> the test files that prove it, the quickest to fail first
+    "_any.py": ("test_any.py", "test_registry.py"),
+    "_document.py": ("test_operation_json.py",),
+    "_json.py": ("test_operation_json.py",),
+    "_polling.py": ("test_polling.py",),
+    "_types.py": ("test_operation.py",),
+    "names.py": ("test_names.py",),
+    "operation.py": ("test_operation.py", "test_operation_json.py"),
+    "registry.py": ("test_registry.py",),
+    "status.py": ("test_status.py",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        file: Module of the package.
+        fault: What goes wrong for users.
+        before: The code as it is; it occurs exactly once in the file.
+        after: The code with the fault.
+    """
+
+    file: str
+    fault: str
+    before: str
+    after: str
+
+
+MUTANTS = (
+    # -- types (TYPE) -------------------------------------------------------------------------------------------
+    Mutant(
+        "_any.py", "a type URL of any host is trusted (TYPE-6)",
+        "elif prefix + slash not in allowed_prefixes:",
+        "elif not prefix:",
+    ),
+    Mutant(
+        "_any.py", "a type name may go on after its end: a newline, NUL, a space (TYPE-6)",
+        "elif _FULL_NAME.fullmatch(name) is None:",
+        "elif _FULL_NAME.match(name) is None:",
+    ),
+    Mutant(
+        "_any.py", "a payload of unknown type loses its bytes when it is packed again (TYPE-3)",
+        "return any_pb2.Any(type_url=self.type_url, value=self.value)",
+        "return any_pb2.Any(type_url=self.type_url)",
+    ),
+    Mutant(
+        "registry.py", "types are compared by their leaf names (TYPE-8)",
+        "if actual != kind.full_name:",
+        'if actual.rpartition(".")[2] != kind.full_name.rpartition(".")[2]:',
+    ),
+    Mutant(
+        "registry.py", "of two registries the right one wins (TYPE-8)",
+        "both._types.setdefault(kind.full_name, mine or kind)",
+        "both._types[kind.full_name] = kind",
+    ),
+    Mutant(
+        "registry.py", "two different types under one name go unnoticed (TYPE-8)",
+        "demand_equal(mine.descriptor, kind.descriptor)\n            return",
+        "return",
+    ),
+    # -- documents and JSON (JSON) --------------------------------------------------------------------------------
+    Mutant(
+        "_document.py", "a key may appear twice in one object (JSON-3)",
+        "if len(result) != len(pairs):",
+        "if len(result) > len(pairs):",
+    ),
+    Mutant(
+        "_document.py", "an escaped lone surrogate gets in (JSON-3)",
+        'if "\\\\u" in text or not text.isascii():',
+        "if not text.isascii():",
+    ),
+    Mutant(
+        "_document.py", "a hundred levels of arrays are not counted (JSON-3)",
+        'if text.count("{") + text.count("[") > MAX_NESTING:',
+        'if text.count("{") > MAX_NESTING:',
+    ),
+    Mutant(
+        "_json.py", "JSON is written that is too deep to be read again (TYPE-7)",
+        "if depth_of(root) > MAX_NESTING - 5:",
+        "if depth_of(root) > 9 * MAX_NESTING:",
+    ),
+    Mutant(
+        "_json.py", "a field nobody knows fails the payload (JSON-2)",
+        "ignore_unknown_fields=True",
+        "ignore_unknown_fields=False",
+    ),
+    Mutant(
+        "_json.py", "the payloads inside a payload change places (JSON-1)",
+        "work.extend((child, index) for child in reversed(nested))",
+        "work.extend((child, index) for child in nested)",
+    ),
+    # -- snapshots (SNAP) -------------------------------------------------------------------------------------------
+    Mutant(
+        "operation.py", "an operation that is not done has a result (SNAP-3)",
+        "if proto is not None and proto.done:",
+        "if proto is not None:",
+    ),
+    Mutant(
+        "operation.py", "metadata is decoded without looking at its type (TYPE-1)",
+        "decoder = self._types.metadata.decoders.get(payload.type_url)",
+        "decoder = next(iter(self._types.metadata.decoders.values()), None)",
+    ),
+    Mutant(
+        "operation.py", "a cancelled operation counts as failed (SNAP-1)",
+        "raise (OperationCancelledError if error.code == Code.CANCELLED else OperationError)(error, self)",
+        "raise OperationError(error, self)",
+    ),
+    Mutant(
+        "operation.py", "a delete without a response is no result (SNAP-2)",
+        "if empty is not None:",
+        "if empty is not None and not self.done:",
+    ),
+    Mutant(
+        "operation.py", "the snapshot can be changed through the message it hands out (SNAP-5)",
+        "copy.CopyFrom(self._message())\n        return copy",
+        "return self._message()",
+    ),
+    Mutant(
+        "operation.py", "the snapshot changes with the message it was made from (SNAP-5)",
+        "copy.CopyFrom(proto)",
+        "copy = proto",
+    ),
+    Mutant(
+        "operation.py", "a payload error does not say which operation (TYPE-1)",
+        "return type(error)(error.problem, operation=self, field=field,",
+        "return type(error)(error.problem, field=field,",
+    ),
+    Mutant(
+        "_types.py", "a payload that does not decode cannot be read at all (TYPE-2)",
+        "except PayloadDecodeError:\n                pass",
+        "except UnicodeError:\n                pass",
+    ),
+    Mutant(
+        "status.py", "an unknown code is replaced (SNAP-4)",
+        "return _CODES.get(number, number)",
+        "return _CODES.get(number, Code.UNKNOWN)",
+    ),
+    Mutant(
+        "status.py", "a status changes with the details it was made from (SNAP-5)",
+        "tuple(_own_copy(detail) for detail in self.details)",
+        "tuple(self.details)",
+    ),
+    Mutant(
+        "names.py", "slashes in the routing header are escaped (WAIT-10)",
+        "quote(name, safe='/')",
+        "quote(name, safe='')",
+    ),
+    Mutant(
+        "names.py", "two routing headers go out (WAIT-10)",
+        "for key, value in metadata if key.lower() != ROUTING_HEADER)",
+        "for key, value in metadata)",
+    ),
+    # -- the poll machine (WAIT) --------------------------------------------------------------------------------------
+    Mutant(
+        "_polling.py", "a sleep goes on beyond the deadline (WAIT-3)",
+        "Sleep(delay if state.deadline is None else min(delay, state.deadline - now))",
+        "Sleep(delay)",
+    ),
+    Mutant(
+        "_polling.py", "a wait gives up without its last poll (WAIT-3)",
+        "if state.final:",
+        "if state.final or _is_over(state, now):",
+    ),
+    Mutant(
+        "_polling.py", "the last poll takes as long as it likes (WAIT-3)",
+        "Poll(policy.final_poll_timeout, shared=False)",
+        "Poll(policy.retry.rpc_timeout, shared=False)",
+    ),
+    Mutant(
+        "_polling.py", "a passing fault ends the wait (WAIT-6)",
+        "code in policy.retry.codes",
+        "code in ()",
+    ),
+    Mutant(
+        "_polling.py", "jitter makes delays longer than the maximum (WAIT-1)",
+        "return delay * (1.0 - jitter * random)",
+        "return delay * (1.0 + jitter * random)",
+    ),
+    Mutant(
+        "_polling.py", "intervals grow without end (WAIT-1)",
+        "min(state.interval * policy.multiplier, policy.maximum)",
+        "state.interval * policy.multiplier",
+    ),
+    Mutant(
+        "_polling.py", "a late reply turns done back (SNAP-6)",
+        "if mine.done:",
+        "if mine.done and theirs.done:",
+    ),
+    Mutant(
+        "_polling.py", "an older reply replaces a newer one (SNAP-6)",
+        "theirs_asked >= mine_asked",
+        "theirs_asked < mine_asked",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a mutant.
+
+    Attributes:
+        caught: Whether the tests noticed.
+        how: The test that noticed, or what is wrong.
+        seconds: How long it took.
+    """
+
+    caught: bool
+    how: str
+    seconds: float = 0.0
+
+
+def run_tests(package: Path, tests: Iterable[str]) -> subprocess.CompletedProcess[str]:
+    """Runs unit tests against a copy of the package."""
+    files = [f"tests/unit/{name}" for name in tests]
+    options = ["-x", "-q", "--tb=no", "--timeout=60", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", *options, *files]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+def copy_of_src(folder: Path) -> Path:
+    """Copies the package."""
+    shutil.copytree(SRC, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def try_out(mutant: Mutant) -> Outcome:
+    """Applies a mutant to a copy of its own, and runs the tests."""
+    text = (SRC / "longrunning" / mutant.file).read_text(encoding="utf-8")
+    if (count := text.count(mutant.before)) != 1:
+        return Outcome(caught=False, how=f"its line occurs {count} times in {mutant.file}, not once: {mutant.before!r}")
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        package = copy_of_src(Path(name, "src"))
+        (package / "longrunning" / mutant.file).write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
+        done = run_tests(package, TESTS[mutant.file])
+    seconds = time.monotonic() - start
+    if done.returncode == 0:
+        return Outcome(caught=False, how="SURVIVED: no test noticed", seconds=seconds)
+    failed = re.search(r"^FAILED \S+::([^\s\[]+)", done.stdout, re.MULTILINE)
+    if done.returncode != 1 or failed is None:  # such as an error while a test file was imported
+        return Outcome(
+            caught=False, how=f"the tests did not run:\n{done.stdout[-1000:]}{done.stderr[-1000:]}", seconds=seconds
+        )
+    return Outcome(caught=True, how=failed[1], seconds=seconds)
+
+
+def check_baseline(mutants: Iterable[Mutant]) -> None:
+    """The tests must pass, and run against the copy, or it means nothing that they fail."""
+    with tempfile.TemporaryDirectory() as name:
+        package = copy_of_src(Path(name, "src"))
+        program = "import longrunning; print(longrunning.__file__)"
+        environment = {**os.environ, "PYTHONPATH": str(package)}
+        command = [sys.executable, "-c", program]
+        where = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+        if not where.startswith(str(package)):
+            sys.exit(f"mutants: the tests would import {where.strip()}, not the copy")
+        done = run_tests(package, sorted({test for mutant in mutants for test in TESTS[mutant.file]}))
+    if done.returncode != 0:
+        sys.exit(f"mutants: the tests fail without any mutant\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+
+
+def main() -> int:
+    """Tries them all out."""
+    parser = argparse.ArgumentParser(prog="python tools/mutants.py", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("word", nargs="*", help="run only the mutants with one of these words in file or description")
+    words: list[str] = parser.parse_args().word
+    chosen = [each for each in MUTANTS if not words or any(word in f"{each.file} {each.fault}" for word in words)]
+    if not chosen:
+        sys.exit("mutants: none has such a word")
+    check_baseline(chosen)
+    width = max(len(mutant.fault) for mutant in chosen)
+    lost = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for mutant, outcome in zip(chosen, pool.map(try_out, chosen), strict=True):
+            lost += not outcome.caught
+            word = "caught" if outcome.caught else "LOST  "
+            print(
+                f"{word}  {mutant.file:<12}  {mutant.fault:<{width}}  {outcome.seconds:4.1f} s  {outcome.how}",
+                flush=True,
+            )
+    print(f"mutants: {len(chosen) - lost} of {len(chosen)} caught")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

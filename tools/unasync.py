@@ -29,7 +29,9 @@ import libcst as cst
 
 ROOT = Path(__file__).resolve().parent.parent
 RUFF = Path(sys.executable).with_name("ruff")
-SOURCES = tuple(f"src/longrunning/client/_{name}_async.py" for name in ("adopted", "session", "handle", "client", "grpc"))
+SOURCES = tuple(
+    f"src/longrunning/client/_{name}_async.py" for name in ("adopted", "session", "handle", "client", "grpc")
+)
 
 NAMES = {
     "AbstractAsyncContextManager": "AbstractContextManager",

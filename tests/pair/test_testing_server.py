@@ -998,8 +998,8 @@ def test_a_pair_is_a_real_client_of_a_real_server() -> None:
     with operations_pair(operations) as pair:
         handle = pair.client.start(CREATE_SHELF, library_pb2.CreateShelfRequest(shelf_id="1"))
         assert handle.result(timeout=60) == SHELF
-        assert len(pair.clock.sleeps) == 2
-        assert pair.operations.rpcs() == ["CreateShelf", "GetOperation", "GetOperation"]
+        assert len(pair.clock.sleeps) == 1
+        assert pair.operations.rpcs() == ["CreateShelf", "WaitOperation", "GetOperation", "GetOperation"]
         assert pair.address == pair.server.address
     with operations_pair({NAME: [succeeded(SHELF)]}) as pair:
         assert pair.client.get(NAME, CREATE_SHELF).result() == SHELF
@@ -1014,8 +1014,8 @@ def test_an_async_pair_is_a_real_client_of_a_real_server() -> None:
         async with async_operations_pair(operations) as pair:
             handle = await pair.client.start(CREATE_SHELF, library_pb2.CreateShelfRequest(shelf_id="1"))
             assert await handle.result(timeout=60) == SHELF
-            assert len(pair.clock.sleeps) == 2
-            assert pair.operations.rpcs() == ["CreateShelf", "GetOperation", "GetOperation"]
+            assert len(pair.clock.sleeps) == 1
+            assert pair.operations.rpcs() == ["CreateShelf", "WaitOperation", "GetOperation", "GetOperation"]
             assert pair.address == pair.server.address
         async with async_operations_pair({NAME: [succeeded(SHELF)]}) as pair:
             assert (await pair.client.get(NAME, CREATE_SHELF)).result() == SHELF

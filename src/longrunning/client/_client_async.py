@@ -24,6 +24,7 @@ from ._fanin_async import AsyncFanInDriver
 from ._handle_async import AsyncOperationHandle
 from ._io_async import AsyncSystemClock, grpc_transport, is_transport
 from ._session_async import AsyncSession
+from ._tracing import tracing
 from ._transport import CallOptions, ForeignOperation, ListQuery, Page
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
     from google.protobuf.message import Message
+    from opentelemetry.trace import TracerProvider
 
     from ..method import LroMethod
     from ..names import Metadata
@@ -68,6 +70,7 @@ class AsyncOperationsClient:
         policy: PollPolicy | None = None,
         metadata: Metadata = (),
         clock: AsyncClock | None = None,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         """Makes a client.
 
@@ -78,6 +81,8 @@ class AsyncOperationsClient:
             policy: How to wait, unless a wait says otherwise.
             metadata: Headers for every RPC.
             clock: Time and chance; for tests.
+            tracer_provider: Of OpenTelemetry (extra ``otel``): each start and each wait becomes a span, the wait linked to the
+                start. Without one nothing is traced.
 
         Raises:
             MissingExtraError: A channel was given, and grpc is not installed.
@@ -94,6 +99,7 @@ class AsyncOperationsClient:
             PollPolicy() if policy is None else policy,
             metadata,
             AsyncSystemClock() if clock is None else clock,
+            tracing(tracer_provider),
         )
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -142,10 +148,12 @@ class AsyncOperationsClient:
         types, metadata = self._session.types(method), tuple(metadata)
         asked = self._session.clock.now()
         options = CallOptions(timeout, check_metadata((*self._session.metadata, *metadata)))
-        snapshot = await self._session.start(method, request, types, options)
+        with self._session.tracing.starting(method.path) as started:
+            snapshot = await self._session.start(method, request, types, options)
         handle: AsyncOperationHandle[Any, Any] = AsyncOperationHandle(
             self._session, snapshot.name, types, method.path, metadata
         )
+        handle.started = started
         handle.offer(snapshot, asked)
         return handle
 

@@ -25,6 +25,7 @@ from ._fanin_sync import FanInDriver
 from ._handle_sync import OperationHandle
 from ._io_sync import SystemClock, grpc_transport, is_transport
 from ._session_sync import Session
+from ._tracing import tracing
 from ._transport import CallOptions, ForeignOperation, ListQuery, Page
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     import grpc
     from google.protobuf.message import Message
+    from opentelemetry.trace import TracerProvider
 
     from ..method import LroMethod
     from ..names import Metadata
@@ -69,6 +71,7 @@ class OperationsClient:
         policy: PollPolicy | None = None,
         metadata: Metadata = (),
         clock: Clock | None = None,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         """Makes a client.
 
@@ -79,6 +82,8 @@ class OperationsClient:
             policy: How to wait, unless a wait says otherwise.
             metadata: Headers for every RPC.
             clock: Time and chance; for tests.
+            tracer_provider: Of OpenTelemetry (extra ``otel``): each start and each wait becomes a span, the wait linked to the
+                start. Without one nothing is traced.
 
         Raises:
             MissingExtraError: A channel was given, and grpc is not installed.
@@ -95,6 +100,7 @@ class OperationsClient:
             PollPolicy() if policy is None else policy,
             metadata,
             SystemClock() if clock is None else clock,
+            tracing(tracer_provider),
         )
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -143,8 +149,10 @@ class OperationsClient:
         types, metadata = self._session.types(method), tuple(metadata)
         asked = self._session.clock.now()
         options = CallOptions(timeout, check_metadata((*self._session.metadata, *metadata)))
-        snapshot = self._session.start(method, request, types, options)
+        with self._session.tracing.starting(method.path) as started:
+            snapshot = self._session.start(method, request, types, options)
         handle: OperationHandle[Any, Any] = OperationHandle(self._session, snapshot.name, types, method.path, metadata)
+        handle.started = started
         handle.offer(snapshot, asked)
         return handle
 

@@ -40,7 +40,7 @@ from ..operation import Operation
 from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
 from ..status import Code, Status
 from ._io_async import INTERRUPTS, AsyncFlight, AsyncProgressCallback, call_back, send_shielded
-from ._session_async import AsyncSession
+from ._session_async import LOGGER, AsyncSession
 from ._transport import GET_OPERATION, CallOptions, RpcFailure, polling_error, wait_error
 
 __all__ = ["AsyncOperationHandle"]
@@ -77,6 +77,7 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
         self._snapshot: Operation[Any, Any] | None = None
         self._asked = 0.0  # when the request of the snapshot was sent, and
         self._taken = 0.0  # when its reply came, on the client's clock
+        self.started: Any = None  # what traces the start, for the waits to link to
         self._flights: dict[type[Poll | LongPoll], AsyncFlight] = {}  # polls under way that may be shared
 
     # -- properties: no I/O ---------------------------------------------------------------------------------------
@@ -161,6 +162,8 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
             if cancel_on_exit:
                 await send_shielded(self._cancel_on_exit)
             raise
+        finally:
+            waiter.close()
 
     async def result(
         self,
@@ -233,13 +236,16 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
     async def _watch(self, policy: PollPolicy, timeout: float | None) -> AsyncGenerator[Operation[R_co, M_co], None]:
         waiter = _AsyncWaiter(self, policy, timeout)  # here, not in watch(): time counts from the first step on
         last: Operation[Any, Any] | None = None
-        while True:
-            snapshot = await waiter.next()
-            if last is None or snapshot != last:
-                last = snapshot
-                yield snapshot
-            if snapshot.done:
-                return
+        try:
+            while True:
+                snapshot = await waiter.next()
+                if last is None or snapshot != last:
+                    last = snapshot
+                    yield snapshot
+                if snapshot.done:
+                    return
+        finally:
+            waiter.close()
 
     async def _cancel_on_exit(self) -> None:
         if self._snapshot is None or not self._snapshot.done:
@@ -338,11 +344,20 @@ class _AsyncWaiter(Generic[R_co, M_co]):
 
     def __init__(self, handle: AsyncOperationHandle[R_co, M_co], policy: PollPolicy, timeout: float | None) -> None:
         self._handle = handle
+        self._span = handle._session.tracing.waiting(handle._name, handle.started)
         self._clock = handle._session.clock
         self._timeout = timeout
         self._seen = handle._snapshot
         now = self._since = self._clock.now()
-        self._state, self._step = begin(policy, timeout, self._seen, now - handle._taken, now, self._clock.random())
+        self._state, self._step = begin(
+            policy,
+            timeout,
+            self._seen,
+            now - handle._taken,
+            now,
+            self._clock.random(),
+            long_poll=handle._session.wait_support(policy) is not False,
+        )
         # A snapshot that is fresh enough to count as the first poll is also the first one shown.
         self._counted = isinstance(self._step, (Sleep, GiveUp))
 
@@ -364,6 +379,7 @@ class _AsyncWaiter(Generic[R_co, M_co]):
                 if known is not None and known.done:  # another poll of this handle saw it
                     return known
                 error = self._error(step)
+                self._span.end(known, error)
                 raise error from error.__cause__
             if isinstance(step, Sleep):
                 # Counted from when it was decided: what callbacks took since is part of the pause.
@@ -371,8 +387,10 @@ class _AsyncWaiter(Generic[R_co, M_co]):
                 self._state, self._step = on_wake(self._state, self._clock.now())
                 continue
             try:
-                snapshot, age = await self._handle._poll(step, self._seen)
+                with self._span.polling():
+                    snapshot, age = await self._handle._poll(step, self._seen)
             except RpcFailure as error:
+                LOGGER.debug("a poll of %r failed: %s", self._handle._name, error)
                 now = self._since = self._clock.now()
                 self._state, self._step = on_error(self._state, error.failure, now, self._clock.random())
                 continue
@@ -380,6 +398,10 @@ class _AsyncWaiter(Generic[R_co, M_co]):
             now = self._since = self._clock.now()
             self._state, self._step = on_snapshot(self._state, snapshot, now, self._clock.random(), age=age)
             return snapshot
+
+    def close(self) -> None:
+        """Ends the wait's span, however the wait ended."""
+        self._span.end(self._handle._snapshot, None)
 
     def _error(self, step: GiveUp) -> LongRunningError:
         handle = self._handle

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+import logging
+from typing import TYPE_CHECKING, Any, Final, final
 
 from .._types import OperationTypes, types_for
 from ..errors import PayloadDecodeError
@@ -14,13 +15,17 @@ from ..policy import PollPolicy
 from ..registry import TypeRegistry
 from ..status import Code
 from ._io_async import AsyncGuard
+from ._tracing import NO_TRACING, Tracing
 from ._transport import CallOptions, ListQuery, Page, RpcFailure, rpc_error, start_error
 
 if TYPE_CHECKING:
     from ..method import LroMethod
     from ._io_async import AsyncClock, AsyncTransport
 
-__all__ = ["AsyncSession"]
+__all__ = ["LOGGER", "AsyncSession"]
+
+LOGGER: Final = logging.getLogger("longrunning")
+"""Quiet unless it is asked to speak: everything here is DEBUG, and what matters is raised."""
 
 
 @final
@@ -34,6 +39,7 @@ class AsyncSession:
         metadata: Headers for every RPC.
         clock: Time and chance.
         any_types: The types of an operation nobody declared.
+        tracing: Where spans come from.
         owner: What is the same for all sessions of one client.
     """
 
@@ -44,6 +50,7 @@ class AsyncSession:
         policy: PollPolicy,
         metadata: Metadata,
         clock: AsyncClock,
+        tracing: Tracing = NO_TRACING,
         owner: object | None = None,
     ) -> None:
         self.transport = transport
@@ -52,13 +59,16 @@ class AsyncSession:
         self.metadata: tuple[tuple[str, str | bytes], ...] = tuple(metadata)
         self.clock = clock
         self.any_types: OperationTypes = types_for(None, registry)
+        self.tracing = tracing
         self.owner: object = self if owner is None else owner
         self._has_wait: bool | None = None
         self._guard = AsyncGuard()
 
     def over(self, transport: AsyncTransport) -> AsyncSession:
         """A session of the same client over another transport, which has no WaitOperation."""
-        session = AsyncSession(transport, self.registry, self.policy, self.metadata, self.clock, self.owner)
+        session = AsyncSession(
+            transport, self.registry, self.policy, self.metadata, self.clock, self.tracing, self.owner
+        )
         session._has_wait = False
         return session
 
@@ -138,6 +148,7 @@ class AsyncSession:
             self._has_wait = True
         elif error.failure.status.code == Code.UNIMPLEMENTED:
             self._has_wait = False
+            LOGGER.debug("the server has no WaitOperation: polling with GetOperation instead")
 
     async def cancel(
         self, name: str, types: OperationTypes, options: CallOptions, last: Operation[Any, Any] | None = None

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+import logging
+from typing import TYPE_CHECKING, Any, Final, final
 
 from .._types import OperationTypes, types_for
 from ..errors import PayloadDecodeError
@@ -15,13 +16,17 @@ from ..policy import PollPolicy
 from ..registry import TypeRegistry
 from ..status import Code
 from ._io_sync import Guard
+from ._tracing import NO_TRACING, Tracing
 from ._transport import CallOptions, ListQuery, Page, RpcFailure, rpc_error, start_error
 
 if TYPE_CHECKING:
     from ..method import LroMethod
     from ._io_sync import Clock, Transport
 
-__all__ = ["Session"]
+__all__ = ["LOGGER", "Session"]
+
+LOGGER: Final = logging.getLogger("longrunning")
+"""Quiet unless it is asked to speak: everything here is DEBUG, and what matters is raised."""
 
 
 @final
@@ -35,6 +40,7 @@ class Session:
         metadata: Headers for every RPC.
         clock: Time and chance.
         any_types: The types of an operation nobody declared.
+        tracing: Where spans come from.
         owner: What is the same for all sessions of one client.
     """
 
@@ -45,6 +51,7 @@ class Session:
         policy: PollPolicy,
         metadata: Metadata,
         clock: Clock,
+        tracing: Tracing = NO_TRACING,
         owner: object | None = None,
     ) -> None:
         self.transport = transport
@@ -53,13 +60,14 @@ class Session:
         self.metadata: tuple[tuple[str, str | bytes], ...] = tuple(metadata)
         self.clock = clock
         self.any_types: OperationTypes = types_for(None, registry)
+        self.tracing = tracing
         self.owner: object = self if owner is None else owner
         self._has_wait: bool | None = None
         self._guard = Guard()
 
     def over(self, transport: Transport) -> Session:
         """A session of the same client over another transport, which has no WaitOperation."""
-        session = Session(transport, self.registry, self.policy, self.metadata, self.clock, self.owner)
+        session = Session(transport, self.registry, self.policy, self.metadata, self.clock, self.tracing, self.owner)
         session._has_wait = False
         return session
 
@@ -139,6 +147,7 @@ class Session:
             self._has_wait = True
         elif error.failure.status.code == Code.UNIMPLEMENTED:
             self._has_wait = False
+            LOGGER.debug("the server has no WaitOperation: polling with GetOperation instead")
 
     def cancel(
         self, name: str, types: OperationTypes, options: CallOptions, last: Operation[Any, Any] | None = None

@@ -36,6 +36,7 @@ __all__ = [
     "parse_document",
     "parse_object",
     "read_operation",
+    "type_urls",
 ]
 
 Json = Any  # what json.loads returns
@@ -168,6 +169,22 @@ def _strings(value: Json) -> Iterator[str]:
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
+
+
+def type_urls(value: Json) -> set[str]:
+    """Every text under ``@type``, at any depth."""
+    found: set[str] = set()
+    stack: list[Json] = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            url = item.get("@type")
+            if isinstance(url, str):
+                found.add(url)
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return found
 
 
 def _check_text(text: str) -> None:

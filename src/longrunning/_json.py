@@ -282,7 +282,9 @@ def any_from_json(source: JsonObject, find: FindUrl) -> any_pb2.Any | UnknownPay
     if kind is None:
         return UnknownPayload(url, document=dump(source, None))
     if not _reaches_any(kind.descriptor):
-        return any_pb2.Any(type_url=url, value=message_from_json(source, kind).SerializePartialToString())
+        return any_pb2.Any(
+            type_url=url, value=message_from_json(source, kind).SerializePartialToString(deterministic=True)
+        )
     token = _token(dump(source, None).encode())
     parts: list[_Part] = []
     work: list[tuple[JsonObject, int | None]] = [(source, None)]
@@ -424,7 +426,7 @@ def _close(part: _Part, parts: list[_Part], token: str) -> any_pb2.Any:
                 child = parts[part.children[number]].packed
                 assert child is not None
                 _fill(mark, child)
-    return any_pb2.Any(type_url=part.url, value=message.SerializePartialToString())
+    return any_pb2.Any(type_url=part.url, value=message.SerializePartialToString(deterministic=True))
 
 
 def _mark_number(mark: any_pb2.Any, token: str) -> int | None:

@@ -12,22 +12,23 @@ Laws of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, Protocol, TypeAlias, cast, final
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast, final
 
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
-from ._any import MessageType, UnknownPayload, decode
-from ._document import Document, JsonObject, dump, error_code
-from ._json import any_from_json, any_to_json, is_plain, message_from_json
+from ._any import MAX_NESTING, MessageType, UnknownPayload, decode
+from ._document import Document, JsonObject, dump, error_code, type_urls
+from ._json import any_from_json, any_to_json, is_plain, message_from_json, nested_anys
 from ._pb import operations_pb2
 from ._types import OperationTypes
 from .errors import PayloadError
 from .status import Status, make_status
 
 __all__ = ["Field", "JsonSource", "ProtoSource", "Source"]
+
+_ANY: Final = any_pb2.Any.DESCRIPTOR.full_name
 
 Field: TypeAlias = Literal["response", "metadata"]
 Payload: TypeAlias = Message | UnknownPayload
@@ -59,8 +60,8 @@ class Source(Protocol):
         """The type URL of a payload; empty where there is none (TYPE-2)."""
         ...
 
-    def detail_urls(self) -> Iterable[str]:
-        """The type URLs of the error's details."""
+    def type_urls(self) -> set[str]:
+        """The type URLs of all payloads, those inside payloads included."""
         ...
 
     def error_code(self) -> int | None:
@@ -130,8 +131,8 @@ class ProtoSource:
     def type_url(self, field: Field) -> str:
         return self._payload(field).type_url
 
-    def detail_urls(self) -> Iterable[str]:
-        return [detail.type_url for detail in self.proto.error.details]
+    def type_urls(self) -> set[str]:
+        return {url for payload in _payloads(self.proto) for url, _ in _opened(payload, self.types)}
 
     def error_code(self) -> int | None:
         return self.proto.error.code if self.proto.HasField("error") else None
@@ -212,8 +213,8 @@ class JsonSource:
         source = self._payload(field)
         return cast("str", source["@type"]) if source else ""
 
-    def detail_urls(self) -> Iterable[str]:
-        return [detail.get("@type", "") for detail in self._details()]
+    def type_urls(self) -> set[str]:
+        return type_urls(self.document.source)
 
     def error_code(self) -> int | None:
         return None if self.document.error is None else error_code(self.document.error)
@@ -236,7 +237,7 @@ class JsonSource:
             assert source
             if is_plain(source, kind):  # straight to the message; its bytes are kept for the next time
                 message = message_from_json(source, kind)
-                value = message.SerializePartialToString()
+                value = message.SerializePartialToString(deterministic=True)
                 self._converted[field] = any_pb2.Any(type_url=source["@type"], value=value)
                 return kind.wrap(message)
             payload = self._converted[field] = self._binary(source, field)
@@ -289,18 +290,38 @@ class JsonSource:
         return cast("Payload", self.types.read(converted.type_url, converted.value))
 
 
+def _payloads(proto: operations_pb2.Operation) -> list[any_pb2.Any]:
+    payloads = list(proto.error.details) if proto.HasField("error") else []
+    payloads += [proto.metadata] if proto.HasField("metadata") else []
+    payloads += [proto.response] if proto.HasField("response") else []
+    return payloads
+
+
+def _opened(payload: any_pb2.Any, *types: OperationTypes) -> list[tuple[str, tuple[any_pb2.Any, Message] | None]]:
+    """A payload and all those inside it, from the outside in: the type URL, and the decoded message where it is known."""
+    found: list[tuple[str, tuple[any_pb2.Any, Message] | None]] = []
+    pending = [(payload, 1)]
+    while pending:
+        current, depth = pending.pop()
+        kind = next(filter(None, (side.find_url(current.type_url) for side in types)), None)
+        message: Message | None = None
+        if kind is not None and depth <= MAX_NESTING:
+            try:
+                message = kind.pb_class.FromString(current.value)
+            except Exception:  # noqa: BLE001 (bytes that do not decode stay as they are)
+                message = None
+        found.append((current.type_url, None if message is None else (current, message)))
+        if message is not None:
+            inner = [cast("any_pb2.Any", message)] if kind and kind.full_name == _ANY else list(nested_anys(message))
+            pending.extend((nested, depth + 1) for nested in inner)
+    return found
+
+
 def _canonical(proto: operations_pb2.Operation, *types: OperationTypes) -> bytes:
     copy = operations_pb2.Operation()
     copy.CopyFrom(proto)
-    payloads = list(copy.error.details) if copy.HasField("error") else []
-    payloads += [copy.metadata] if copy.HasField("metadata") else []
-    payloads += [copy.response] if copy.HasField("response") else []
-    for payload in payloads:
-        kind = next(filter(None, (side.find_url(payload.type_url) for side in types)), None)
-        if kind is not None:
-            try:
-                message = kind.pb_class.FromString(payload.value)
-                payload.value = message.SerializePartialToString(deterministic=True)
-            except Exception:  # noqa: BLE001, S112 (bytes that do not decode are compared as they are)
-                continue
+    for payload in _payloads(copy):
+        for _, opened in reversed(_opened(payload, *types)):  # from the inside out
+            if opened is not None:
+                opened[0].value = opened[1].SerializePartialToString(deterministic=True)
     return copy.SerializeToString(deterministic=True)

@@ -39,7 +39,10 @@ class FieldTypes:
 
     def __init__(self, kinds: tuple[MessageType[Any], ...], *, any_type: bool = False) -> None:
         self.any_type = any_type or any(kind.full_name == _ANY for kind in kinds)
-        self.kinds = {kind.full_name: kind for kind in reversed(kinds) if kind.full_name != _ANY}
+        self.kinds: dict[str, MessageType[Any]] = {}
+        for kind in kinds:
+            if kind.full_name != _ANY:
+                self.kinds.setdefault(kind.full_name, kind)  # of two classes of one message the first one given
         self.decoders = {DEFAULT_PREFIX + name: kind.from_bytes for name, kind in self.kinds.items()}
 
 

@@ -394,8 +394,9 @@ class Operation(Generic[R_co, M_co]):
         source, types = self._source, self._types
         data: bytes | JsonObject
         data = self._json.to_object() if self._proto is None else self._proto.SerializeToString()
-        urls = [source.type_url("response"), source.type_url("metadata"), *source.detail_urls()]
-        found = {kind.full_name: kind for kind in (types.find_url(url) for url in urls if url) if kind is not None}
+        found = {
+            kind.full_name: kind for kind in (types.find_url(url) for url in source.type_urls()) if kind is not None
+        }
         return _restore, (
             data,
             *(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Generator
@@ -22,6 +23,13 @@ def threads() -> set[threading.Thread]:
         for thread in threading.enumerate()
         if "_poll_wrapper" not in thread.name and type(thread).__name__ != "_DummyThread"
     }
+
+
+@pytest.fixture(scope="module")
+def nothing_uncollected() -> Generator[None, None, None]:
+    """Collects garbage after a module, so that what its objects say at their end is not said in another one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,12 @@ from tests.pair.colours import (
 ROOT = Path(__file__).parents[2]
 MOMENTS = ("in flight", "asleep")
 
+# Old releases of grpcio complain, where nobody can catch it, about intercepted calls that failed or whose channel was closed.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("nothing_uncollected"),
+]
+
 
 def paused(moment: str) -> list[Step]:
     """A script that keeps a wait in a poll, or in the sleep after it; the operation is done by the next poll."""
@@ -334,6 +340,46 @@ def test_an_intercepted_call_tells_cancelled_from_closed(close: bool) -> None:
                 task.cancel()
             with pytest.raises(PollingError if close else asyncio.CancelledError):
                 await task
+
+    run(body())
+
+
+class Impatient(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc, unused-ignore]
+    """Cancels the first call itself, as one does that has a time limit of its own."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        call = await continuation(client_call_details, request)
+        self.calls += 1
+        if self.calls == 1:
+            call.cancel()
+        return call
+
+
+def test_a_call_cancelled_by_an_interceptor_is_no_cancelled_task() -> None:
+    """A call that something else than our task cancelled is a CANCELLED of the transport: it passes (WAIT-6, WAIT-9)."""
+
+    async def body() -> None:
+        scripted = ScriptedOperations({NAME: [delayed(pending(), 0.2), imported()]})
+        async with scripted.serve_aio() as server, server.channel(interceptors=[Impatient()]) as channel:
+            client = AsyncOperationsClient(channel, clock=AsyncFakeClock(), policy=polls())
+            assert await client.attach(NAME, IMPORT_BOOKS).result() == RESPONSE
+
+    run(body())
+
+
+def test_a_handle_can_be_awaited_by_all_of_asyncio() -> None:
+    """wait_for(), gather() and shield() take a handle as it is: awaiting it is awaiting its result (WAIT-9, WAIT-10)."""
+
+    async def body() -> None:
+        async with async_pair({NAME: [pending(times=2), imported()]}) as pair:
+            handles = [pair.client.attach(NAME, IMPORT_BOOKS) for _ in range(3)]
+            assert await asyncio.wait_for(handles[0], 5) == RESPONSE
+            assert await asyncio.gather(*handles) == [RESPONSE] * 3
+            assert await asyncio.shield(handles[0]) == RESPONSE
+            assert await handles[0] == await handles[0] == RESPONSE
 
     run(body())
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -23,11 +24,16 @@ from tests.pair.colours import IMPORT_BOOKS, NAME, REQUEST, RESPONSE, imported, 
 ROOT = Path(__file__).parents[2]
 
 
+# The fork handlers of gRPC's C core end some children with SIGSEGV; without them a child has nothing of gRPC's running.
+ENVIRONMENT = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
+
+
 def program(name: str, *arguments: str) -> str:
     """What a program prints."""
     found = subprocess.run(
         [sys.executable, "-m", f"tests.pair.programs.{name}", *arguments],
         cwd=ROOT,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=100,

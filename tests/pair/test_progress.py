@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from longrunning import Code, OperationError, PollingError, WaitTimeoutError
+from longrunning import Code, OperationError, PollingError, UnknownPayload, WaitTimeoutError
 from longrunning.errors import LongRunningError, MalformedOperationError
 from longrunning.testing import (
     Gate,
@@ -231,6 +231,23 @@ async def test_watch_yields_what_changed(both: Both) -> None:
         assert shown[-1] is handle.operation
         assert pair.operations.rpcs() == [GET] * 7
         assert pair.clock.sleeps == [1, 1.5, 2.25, 3.375, 5.0625, 7.59375]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        UnknownPayload("type.googleapis.com/no.Such", b"\x08\x01"),
+        UnknownPayload("type.googleapis.com/example.library.v1.ImportBooksMetadata", b"\xff\xff"),
+        UnknownPayload("evil.example.com/x", b"\xff"),
+    ],
+    ids=["unknown", "corrupt", "untrusted"],
+)
+@both_colours
+async def test_watch_compares_what_nobody_can_read(both: Both, payload: UnknownPayload) -> None:
+    """Snapshots whose metadata does not decode, or is of no known type, are compared all the same (PROG-2, TYPE-3)."""
+    async with both.pair({NAME: [pending(payload, times=3), progress(1), imported()]}) as pair:
+        shown = await both.collect(pair.client.attach(NAME, IMPORT_BOOKS).watch())
+        assert [snapshot.metadata_payload for snapshot in shown] == [payload, metadata(1), metadata(4)]
 
 
 @both_colours

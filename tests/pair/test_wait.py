@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import pytest
 
-from longrunning import Code, OperationState, PollingError, RetryPolicy, WaitTimeoutError
+from longrunning import DEFAULT, Code, OperationState, PollingError, RetryPolicy, WaitTimeoutError
 from longrunning.errors import LongRunningError, MalformedOperationError, OperationNotFoundError
 from longrunning.testing import (
     Gate,
@@ -217,6 +217,9 @@ async def test_none_is_for_ever(both: Both) -> None:
         with pytest.raises(WaitTimeoutError):
             await both(handle.wait())
         assert pair.clock.now() == 5
+        with pytest.raises(WaitTimeoutError) as raised:
+            await both(handle.wait(timeout=DEFAULT))
+        assert raised.value.timeout == 5
         assert await both(handle.result(timeout=None)) == RESPONSE
         assert pair.clock.now() > 3_600
     async with both.pair({NAME: [pending(times=300), imported()]}, policy=polls(timeout=None)) as pair:
@@ -487,6 +490,14 @@ async def test_a_server_restarted_between_two_polls_is_not_noticed(both: Both) -
         await both(pair.server.start())
         pair.clock.release()
         assert await waiting == RESPONSE
+
+
+@both_colours
+async def test_what_a_server_calls_closed_is_not_our_channel(both: Both) -> None:
+    """A server's own CANCELLED passes, even if it says that some channel behind it was closed (WAIT-6)."""
+    script = [rpc_error(Code.CANCELLED, "Channel closed! by the backend"), imported()]
+    async with both.pair({NAME: script}) as pair:
+        assert await both(pair.client.attach(NAME, IMPORT_BOOKS).result()) == RESPONSE
 
 
 @pytest.mark.parametrize("when", ["before", "in flight", "asleep"])

@@ -275,6 +275,49 @@ def test_a_cancelled_leader_takes_nobody_along() -> None:
     run(body())
 
 
+class Interrupting:
+    """A sync transport whose first poll is hit by Ctrl-C."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.begun, self.interrupted = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def get_operation(self, *arguments: Any) -> Any:
+        if self.begun.is_set():
+            return self._transport.get_operation(*arguments)
+        self.begun.set()
+        self.interrupted.wait(10)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_leader_takes_nobody_along() -> None:
+    """When Ctrl-C hits the thread that leads a shared poll, another waiter polls in its place (WAIT-10, WAIT-9)."""
+
+    async def body() -> None:
+        both = Both("sync")
+        async with both.pair({NAME: [imported()]}) as pair:
+            transport: Any = Interrupting(pair.client._session.transport)
+            handle = both.client(transport).attach(NAME, IMPORT_BOOKS)
+
+            def lead() -> None:
+                with pytest.raises(KeyboardInterrupt):
+                    handle.wait()
+
+            leader = both.spawn(lead)
+            await asyncio.to_thread(transport.begun.wait, 10)
+            others = [both.spawn(handle.wait) for _ in range(3)]
+            await settle()
+            transport.interrupted.set()
+            assert all(snapshot.done for snapshot in await asyncio.gather(*others))
+            await leader
+            assert pair.operations.rpcs() == [GET]
+
+    run(body())
+
+
 def test_a_cancelled_follower_leaves_the_poll_alone() -> None:
     """When a task that shares a poll is cancelled, the poll goes on for the others (WAIT-10, WAIT-9)."""
 

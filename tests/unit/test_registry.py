@@ -27,6 +27,7 @@ from google.protobuf import (
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from example.library.v1 import library_pb2
 from longrunning._any import UnknownPayload
 from longrunning.errors import (
     DescriptorError,
@@ -641,3 +642,12 @@ def test_no_class(cls: Any) -> None:
     """What is no message class cannot be registered (TYPE-9)."""
     with pytest.raises(TypeError):
         TypeRegistry(cls)
+
+
+def test_leaf_names_mean_nothing() -> None:
+    """A payload of another package's OperationMetadata is not the expected one, though its last name is (TYPE-8, TYPE-1)."""
+    payload = any_of(library_pb2.OperationMetadata())
+    with pytest.raises(TypeMismatchError) as caught:
+        TypeRegistry().unpack(payload, redis.OperationMetadata)
+    assert caught.value.expected == ("google.cloud.redis.v1.OperationMetadata",)
+    assert "example.library.v1.OperationMetadata" in str(caught.value)

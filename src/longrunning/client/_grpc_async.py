@@ -15,7 +15,16 @@ import grpc.aio
 
 from .._any import underlying
 from .._pb import operations_pb2
-from ._grpc_errors import SERVICE, closed, decode_operation, decode_page, encode_list, encode_wait, failure_of
+from ._grpc_errors import (
+    SERVICE,
+    cancelled,
+    closed,
+    decode_operation,
+    decode_page,
+    encode_list,
+    encode_wait,
+    failure_of,
+)
 
 # sync-only: | from ._grpc_futures import GrpcFutures, PollFutures
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
@@ -93,6 +102,8 @@ class AsyncGrpcTransport:
             )
         task = asyncio.current_task()
         cancelled_before = task.cancelling() if task is not None else 0
+        if cancelled_before:
+            await asyncio.sleep(0)  # a cancellation that is still to be delivered is delivered here, not mistaken below
         # async-only: end
         try:
             method: Any = self._methods.get(path)
@@ -105,10 +116,9 @@ class AsyncGrpcTransport:
         except asyncio.CancelledError as error:
             # grpc.aio also raises this when the channel is closed under the call: a failure of the transport must not
             # look like the cancellation of a task (WAIT-4, WAIT-6).
-            cancelled = task is None or task.cancelling() > cancelled_before
-            if cancelled or not self._is_closed():
+            if task is None or task.cancelling() > cancelled_before:
                 raise
-            raise RpcFailure(closed(error), path) from error
+            raise RpcFailure(closed(error) if self._is_closed() else cancelled(error), path) from error
         except grpc.aio.UsageError as error:
             raise RpcFailure(closed(error), path) from error
         # async-only: end

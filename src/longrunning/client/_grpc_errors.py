@@ -21,6 +21,7 @@ from ._transport import SERVICE, ListQuery, Page
 
 __all__ = [
     "SERVICE",
+    "cancelled",
     "closed",
     "decode_operation",
     "decode_page",
@@ -88,7 +89,7 @@ def failure_of(error: Any, registry: TypeRegistry) -> PollFailure:
     code: int = error.code().value[0]
     message: str = error.details() or ""
     # A channel closed under a call reports CANCELLED, as a cut connection may; its own words tell them apart.
-    if code == Code.CANCELLED and message.startswith("Channel closed"):
+    if code == Code.CANCELLED and message == "Channel closed!":
         return closed(error)
     return read_failure(code, message, error.trailing_metadata(), registry, error)
 
@@ -114,6 +115,11 @@ def decode_operation(data: bytes, types: OperationTypes) -> Operation[Any, Any]:
 # wire as well as known ones, so both are written and read by number there.
 _RETURN_PARTIAL_SUCCESS: Final = b"\x28\x01"  # field 5, varint, true
 _UNREACHABLE: Final = 3
+
+
+def cancelled(cause: BaseException) -> PollFailure:
+    """The call was cancelled, and not by the task that waited for it: by an interceptor, or by gRPC itself."""
+    return PollFailure(status=Status(Code.CANCELLED, "the call was cancelled"), cause=cause)
 
 
 def encode_wait(name: str, timeout: float | None) -> bytes:

@@ -11,7 +11,15 @@ import grpc
 
 from .._any import underlying
 from .._pb import operations_pb2
-from ._grpc_errors import SERVICE, closed, decode_operation, decode_page, encode_list, encode_wait, failure_of
+from ._grpc_errors import (
+    SERVICE,
+    closed,
+    decode_operation,
+    decode_page,
+    encode_list,
+    encode_wait,
+    failure_of,
+)
 from ._grpc_futures import GrpcFutures, PollFutures
 from ._transport import CallOptions, ListQuery, Page, RpcFailure
 

@@ -20,7 +20,9 @@ from longrunning.testing import Gate, ScriptedOperations, Step, delayed, no_resu
 from tests.pair.colours import NAME, polls
 
 DONE, SLOW = "operations/done", "operations/slow"
-POLICY = polls(initial=0.05, retry=RetryPolicy(rpc_timeout=0.3))  # so that nothing here lasts long by itself
+POLICY = polls(
+    initial=0.05, final_poll_timeout=0.1, retry=RetryPolicy(rpc_timeout=0.3)
+)  # so that nothing here lasts long by itself
 PATIENCE = 5  # seconds until a child counts as hanging
 
 
@@ -76,7 +78,7 @@ def sync_cases() -> dict[str, Any]:
 
         def lead() -> None:
             with suppress(TimeoutError):
-                slow.wait(timeout=1)
+                slow.wait(timeout=0.5)
 
         thread = threading.Thread(target=lead)
         thread.start()

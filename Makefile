@@ -121,8 +121,8 @@ docs: setup ## execute the examples of README and docs/
 	$(PYTEST) tests/docs
 
 .PHONY: interop
-interop: setup ## real clients that nobody here wrote
-	$(PYTEST) tests/interop
+interop: setup ## real clients that nobody here wrote; writes docs/interop.md (in CI, compares)
+	$(PYTEST) tests/interop $(if $(CI),,--interop-write)
 
 .PHONY: package
 package: build ## the built wheel, alone and beside other packages, in environments of its own
@@ -148,6 +148,10 @@ fuzz: .venv/.stamp-fuzz ## atheris, for a minute
 	@$(BIN)/python -m pip install --quiet -c constraints.txt --group fuzz
 	@touch $@
 
+.PHONY: soak
+soak: setup ## cut the network under waits, a hundred times in a row (SOAK=--rounds=1000)
+	$(BIN)/python -m tools.soak $(SOAK)
+
 # --- to look at
 
 .PHONY: demo
@@ -155,8 +159,12 @@ demo: setup ## a Memorystore server and its clients, end to end
 	$(BIN)/python -m examples.memorystore
 
 .PHONY: bench
-bench: setup ## side by side with google-api-core
+bench: setup ## side by side with google-api-core: decoding, importing
 	$(BIN)/python -m benchmarks
+
+.PHONY: bench-waiting
+bench-waiting: setup ## side by side with google-api-core: many waits at once (four minutes)
+	$(BIN)/python -m benchmarks.waiting
 
 # --- the package, and everything
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import re
 import secrets
 import sys
 from collections.abc import Awaitable, Callable
@@ -36,6 +37,11 @@ from .api import SERVICE, STARTING, TYPES
 
 LIFETIME: Final = 60.0
 """Seconds after which the server ends by itself, whatever happens to whoever started it."""
+
+PAGE_SIZE: Final = 5
+"""The most operations on a page of a list: few, so that lists have several even for clients that cannot ask for less."""
+
+_FILTER: Final = re.compile(r"\s*done\s*=\s*(true|false)\s*")
 
 State: Any = cloud_redis.Instance.State  # mypy takes the members of a proto-plus enum for ints
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -232,9 +238,26 @@ def now() -> timestamp_pb2.Timestamp:
     return timestamp
 
 
+def matches(list_filter: str, *, done: bool) -> bool:
+    """Whether a list with a filter has an operation that is done, or is not.
+
+    Raises:
+        ValueError: It is none of the filters of this server: ``done = true`` and ``done = false``, of AIP-160.
+    """
+    if not list_filter.strip():
+        return True
+    if (wanted := _FILTER.fullmatch(list_filter)) is None:
+        raise ValueError(f"the filters of this server are 'done = true' and 'done = false', not {list_filter!r}")
+    return done == (wanted[1] == "true")
+
+
 async def serve(lifetime: float) -> None:
     """Serves until standard input ends, or the lifetime does."""
-    operations = ScriptedOperations(wait_support=WaitSupport.SERVED)
+    operations = ScriptedOperations(
+        wait_support=WaitSupport.SERVED,
+        page_size=PAGE_SIZE,
+        list_filter=lambda list_filter, operation: matches(list_filter, done=operation.done),
+    )
     async with operations.serve_aio(register=CloudRedis(operations).register) as server:
         print(server.address, flush=True)
         with suppress(TimeoutError):

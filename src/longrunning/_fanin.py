@@ -85,10 +85,18 @@ class Outcome:
 @final
 @dataclass(slots=True)
 class _Wait:
-    """One of the waits. `sent` is when its RPC under way was sent; ``None`` if there is none."""
+    """One of the waits.
+
+    Attributes:
+        due: When it is to wake, while it sleeps.
+        sent: When its RPC under way was sent; ``None`` if there is none.
+        refused: Whether the server refused it a WaitOperation: for as long as this wait lasts.
+    """
 
     state: PollState
     step: Step
+    due: float = 0.0
+    refused: bool = False
     sent: float | None = None
 
 
@@ -127,12 +135,15 @@ class FanIn:
         self._probe: int | None = None
         self._outcomes: deque[Outcome] = deque()
         self._asleep: list[tuple[float, int]] = []  # a heap of (when to wake, index)
-        self._ready: deque[int] = deque()  # what is due, in order
+        # What is due, in order; by kind, so that one that may not be sent yet is not looked at again and again.
+        self._ready: dict[type[Poll | LongPoll], deque[int]] = {Poll: deque(), LongPoll: deque()}
         self._waits: dict[int, _Wait] = {}
         pending = sum(1 for snapshot, _ in known if snapshot is None or not snapshot.done)
         self._crowded = pending > limits.long_polls
         for index, (snapshot, age) in enumerate(known):
-            wait = self._waits[index] = _Wait(*begin(policy, timeout, snapshot, age, now, random()))
+            self._waits[index] = _Wait(*begin(policy, timeout, snapshot, age, now, random()))
+        for index, (snapshot, age) in enumerate(known):
+            wait = self._waits[index]
             if not isinstance(wait.step, (Finish, GiveUp)) and self._may_long_poll(index, now):
                 wait.state, wait.step = begin(policy, timeout, snapshot, age, now, random(), long_poll=True)
             self._place(index, now)
@@ -155,46 +166,45 @@ class FanIn:
 
     def next_due(self) -> float:
         """When to ask `sends` again if nothing comes in before; infinity if only replies can change anything."""
-        return self._asleep[0][0] if self._asleep else math.inf
+        due = self._asleep[0][0] if self._asleep else math.inf
+        return min(due, self._give_up_at) if any(self._ready.values()) else due
 
     def sends(self, now: float) -> list[Send]:
         """What to send now."""
         while self._asleep and self._asleep[0][0] <= now:
-            _, index = heapq.heappop(self._asleep)
+            due, index = heapq.heappop(self._asleep)
             wait = self._waits.get(index)
-            if wait is None or not isinstance(wait.step, Sleep):
-                continue  # it ended meanwhile, by a snapshot from elsewhere
+            if wait is None or not isinstance(wait.step, Sleep) or wait.due != due:
+                continue  # a snapshot from elsewhere ended it, or put it off
             wait.state, wait.step = on_wake(replace(wait.state, long_poll=self._may_long_poll(index, now)), now)
             self._place(index, now)
         found: list[Send] = []
-        for _ in range(len(self._ready)):
-            index = self._ready.popleft()
-            wait = self._waits.get(index)
-            if wait is None or not isinstance(wait.step, (Poll, LongPoll)):
-                continue
-            if now >= self._give_up_at:
-                self._end(index, GiveUp(GiveUpReason.TIMEOUT, wait.state.last_failure))
-                continue
-            kind = type(wait.step)
-            if self._under_way[kind] >= (self._limits.polls if kind is Poll else self._limits.long_polls):
-                self._ready.append(index)  # the order stays: everything goes round once
-                continue
-            self._under_way[kind] += 1
-            wait.sent = now
-            wait.state = replace(wait.state, asked=now)
-            found.append(Send(index, wait.step))
+        for kind, limit in ((Poll, self._limits.polls), (LongPoll, self._limits.long_polls)):
+            ready = self._ready[kind]
+            while ready and (self._under_way[kind] < limit or now >= self._give_up_at):
+                index = ready.popleft()
+                wait = self._waits.get(index)
+                # What ended or was put off meanwhile, by a snapshot from a list, is still in the queue.
+                if wait is None or wait.sent is not None or not isinstance(wait.step, kind):
+                    continue
+                if now >= self._give_up_at:
+                    self._end(index, GiveUp(GiveUpReason.TIMEOUT, wait.state.last_failure))
+                    continue
+                self._under_way[kind] += 1
+                wait.sent = now
+                wait.state = replace(wait.state, asked=now)
+                # What had to queue has less time left: all of it ends when the last polls must have.
+                wait.step = replace(wait.step, rpc_timeout=min(wait.step.rpc_timeout, self._give_up_at - now))
+                found.append(Send(index, wait.step))
         return found
 
     def on_snapshot(self, index: int, snapshot: Operation[Any, Any], now: float, *, age: float = 0.0) -> None:
-        """A reply came in; or, for a wait with nothing under way, a snapshot from elsewhere, such as from a list."""
+        """A reply came in; or, for a wait with nothing under way, a snapshot from a list, which counts as one."""
         wait = self._waits.get(index)
         if wait is None:
             return
-        kind = self._landed(index, wait)
-        if kind is LongPoll:
+        if self._landed(index, wait) is LongPoll:
             self._long_poll = True
-        elif kind is None and not snapshot.done and isinstance(wait.step, (Poll, LongPoll)):
-            return  # it is about to ask itself
         wait.state, wait.step = on_snapshot(wait.state, snapshot, now, self._random(), age=age)
         self._place(index, now)
 
@@ -203,9 +213,11 @@ class FanIn:
         wait = self._waits.get(index)
         if wait is None:
             return
-        if self._landed(index, wait) is LongPoll and failure.status.code == Code.UNIMPLEMENTED:
+        long = self._landed(index, wait) is LongPoll
+        if long and failure.status.code == Code.UNIMPLEMENTED:
             self._long_poll = False
         wait.state, wait.step = on_error(wait.state, failure, now, self._random())
+        wait.refused = wait.refused or (long and not wait.state.long_poll)
         self._place(index, now)
 
     def fail(self, index: int, error: LongRunningError) -> None:
@@ -223,9 +235,10 @@ class FanIn:
         if isinstance(step, (Finish, GiveUp)):
             self._end(index, step)
         elif isinstance(step, Sleep):
-            heapq.heappush(self._asleep, (now + step.seconds, index))
+            wait.due = now + step.seconds
+            heapq.heappush(self._asleep, (wait.due, index))
         else:
-            self._ready.append(index)
+            self._ready[type(step)].append(index)
 
     def _end(self, index: int, step: Finish | GiveUp | LongRunningError) -> None:
         del self._waits[index]
@@ -245,7 +258,7 @@ class FanIn:
     def _may_long_poll(self, index: int, now: float) -> bool:
         """Law 3; and while nobody knows whether the server has WaitOperation, one wait asks for all (WAIT-5)."""
         self._crowded = self._crowded and len(self._waits) > self._limits.long_polls
-        if self._policy.use_wait_operation is False or self._crowded:
+        if self._policy.use_wait_operation is False or self._crowded or self._waits[index].refused:
             return False
         if self._long_poll is not None:
             return self._long_poll

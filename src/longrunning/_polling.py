@@ -46,6 +46,8 @@ __all__ = [
 
 # With these a server may say when to come back (AIP-194, error_details.proto); then it is worth coming back.
 _RETRIABLE: Final = frozenset({Code.RESOURCE_EXHAUSTED, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN})
+# What says of a WaitOperation that another one would fare no better, whatever a policy retries.
+_REFUSALS: Final = frozenset({Code.UNIMPLEMENTED, Code.NOT_FOUND})
 _LONGEST: Final = 30.0  # seconds one WaitOperation is asked for: below the idle limits of proxies (WAIT-5)
 _MARGIN: Final = 5.0  # seconds its reply may take beyond that
 _HAIR: Final = 0.001  # seconds by which a timer may fire early; a deadline this close has come
@@ -60,6 +62,7 @@ class PollFailure:
         status: Code, message and decoded details.
         transient: The transport knows that it passes, whatever the code says (a reset connection).
         retry_after: Seconds the server asked to be left alone for (``RetryInfo``, HTTP ``Retry-After``); 0 for none.
+        lasting: The transport knows that it does not pass, whatever the code says (an untrusted certificate).
         closed: The channel was closed on this side: it never passes, whatever the code says.
         cause: The transport's own exception.
     """
@@ -67,6 +70,7 @@ class PollFailure:
     status: Status
     transient: bool = False
     retry_after: float = 0.0
+    lasting: bool = False
     closed: bool = False
     cause: BaseException | None = None
 
@@ -214,7 +218,7 @@ def begin(
             return state, GiveUp(GiveUpReason.MALFORMED, operation=snapshot)
         if not long_poll and age < policy.initial and not _is_over(state, now):
             return on_snapshot(state, snapshot, now, random, age=age)
-    return _poll(state, now, max_age=0.0)
+    return _poll(state, now, max_age=0.0 if long_poll else policy.initial)
 
 
 def on_snapshot(
@@ -238,7 +242,8 @@ def on_snapshot(
 
 def on_error(state: PollState, failure: PollFailure, now: float, random: float) -> tuple[PollState, Step]:
     """A poll failed."""
-    if state.long_poll and not failure.closed and not is_transient(state.policy, failure):
+    refused = failure.status.code in _REFUSALS or not is_transient(state.policy, failure)
+    if refused and state.long_poll and not state.final and not failure.closed:
         # Not implemented, not allowed, or not found by this method only: GetOperation has the last word.
         return _poll(replace(state, long_poll=False), now, max_age=0.0)
     if failure.status.code == Code.NOT_FOUND:
@@ -263,7 +268,7 @@ def on_wake(state: PollState, now: float) -> tuple[PollState, Step]:
 
 def is_transient(policy: PollPolicy, failure: PollFailure) -> bool:
     """Whether a failed poll is worth another."""
-    if failure.closed:
+    if failure.closed or failure.lasting:
         return False
     code = failure.status.code
     return failure.transient or code in policy.retry.codes or (failure.retry_after > 0 and code in _RETRIABLE)

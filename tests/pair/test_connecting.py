@@ -172,18 +172,27 @@ async def test_call_credentials_reach_every_poll(both: Both, certificate: tuple[
 
 
 @both_colours
-async def test_a_server_nobody_trusts_is_unavailable(both: Both, certificate: tuple[bytes, bytes]) -> None:
-    """A certificate that is not trusted is a fault that passes, told by the timeout, not a crash (WAIT-4, WAIT-6)."""
+async def test_a_server_nobody_trusts_is_given_up(both: Both, certificate: tuple[bytes, bytes]) -> None:
+    """A certificate that is not trusted does not become so by waiting: a PollingError at once, with the reason (WAIT-6)."""
     public, private = certificate
     scripted = ScriptedOperations({NAME: [imported()]})
     async with both.serve(scripted, credentials=grpc.ssl_server_credentials([(private, public)])) as server:
         channel = server.channel(credentials=grpc.ssl_channel_credentials())
-        with pytest.raises(TimeoutError) as raised:
-            await both(both.client(channel).attach(NAME, IMPORT_BOOKS).wait(timeout=1))
-        error: Any = raised.value
-        assert error.last_error.code is Code.UNAVAILABLE
+        with pytest.raises(PollingError, match="CERTIFICATE_VERIFY_FAILED") as raised:
+            await both(both.client(channel).attach(NAME, IMPORT_BOOKS).wait(timeout=None))
+        assert raised.value.code is Code.UNAVAILABLE
         await both(channel.close())
     assert scripted.rpcs() == []
+
+
+@both_colours
+async def test_plain_text_to_a_secured_client_is_given_up(both: Both, certificate: tuple[bytes, bytes]) -> None:
+    """A server that does not speak TLS will not learn it: a PollingError at once (WAIT-6)."""
+    async with both.serve(ScriptedOperations({NAME: [imported()]})) as server:
+        channel = server.channel(credentials=grpc.ssl_channel_credentials(certificate[0]))
+        with pytest.raises(PollingError):
+            await both(both.client(channel).attach(NAME, IMPORT_BOOKS).wait(timeout=None))
+        await both(channel.close())
 
 
 # -- intercepted --------------------------------------------------------------------------------------------------

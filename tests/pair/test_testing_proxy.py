@@ -27,7 +27,7 @@ class Echo:
 
     def __init__(self, port: int = 0) -> None:
         self.socket = socket.create_server(("127.0.0.1", port))
-        self.address = "127.0.0.1:{}".format(self.socket.getsockname()[1])
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.ends: list[str] = []  # how connections ended, "closed" or "reset"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -93,9 +93,10 @@ class Client:
     def is_reset(self) -> bool:
         """Whether the connection ends with a reset, next."""
         try:
-            return not self.socket.recv(1) and False
+            self.socket.recv(1)
         except ConnectionResetError:
             return True
+        return False
 
 
 @pytest.fixture
@@ -174,9 +175,8 @@ def test_a_reset_of_one_end_is_one_of_the_other(connect: Callable[[], Client], p
 def test_a_server_that_is_away_is_looked_for_again(proxy: FaultyProxy, echo: Echo) -> None:
     """Without a server connections are reset and counted as failed; when it is back they work (WAIT-12)."""
     echo.stop()
-    client = Client(proxy)
-    assert client.is_reset()
-    client.socket.close()
+    with pytest.raises(ConnectionResetError), Client(proxy).socket as early:
+        early.recv(1)
     assert proxy.statistics == ProxyStatistics(accepted=1, failed=1, reset=1)
     back = Echo(int(echo.address.rpartition(":")[2]))
     client = Client(proxy)
@@ -362,8 +362,8 @@ def test_stopping_leaves_nothing(echo: Echo) -> None:
     assert all(client.is_reset() for client in clients)
     for client in clients:
         client.socket.close()
-    until(lambda: threading.active_count() == threads)
-    until(lambda: descriptors() == before)
+    until(lambda: threading.active_count() <= threads)
+    until(lambda: descriptors() <= before)
     assert refused(proxy)
 
 
@@ -411,7 +411,9 @@ def test_a_port_that_is_taken_is_told(echo: Echo) -> None:
     proxy.stop()
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:http", "127.0.0.1:65536", "unix:x"])
+@pytest.mark.parametrize(
+    "address", ["", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:http", "127.0.0.1:65536", "unix:x"]
+)
 def test_an_address_is_a_host_and_a_port(address: str) -> None:
     """What is no host:port is refused when the proxy is made (WAIT-12)."""
     with pytest.raises(ValueError, match="host:port"):

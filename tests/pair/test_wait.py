@@ -103,6 +103,28 @@ async def test_what_start_brings_counts_as_the_first_poll(both: Both) -> None:
     assert scripted.rpcs() == ["ImportBooks", GET, GET, GET]
 
 
+class Hasty(Diary):
+    """A clock whose sleeps end a hair early, as timers may."""
+
+    def sleep(self, seconds: float) -> Any:
+        return super().sleep(max(0.0, seconds - 0.0005))
+
+
+@both_colours
+async def test_a_timer_that_fires_early_costs_nothing(both: Both) -> None:
+    """A sleep that ends half a millisecond early is followed by a poll: the old snapshot does not count again (WAIT-1)."""
+    scripted = ScriptedOperations({NAME: [pending(times=4), imported()]})
+    shown: list[Any] = []
+    async with both.pair(scripted, clock=Hasty(both.clock(), scripted)) as pair:
+        await both(pair.client.attach(NAME, IMPORT_BOOKS).wait(on_progress=shown.append))
+        assert len(shown) == 5
+        scripted.add(NAME, pending())
+        scripted.clear()
+        with pytest.raises(WaitTimeoutError):
+            await both(pair.client.attach(NAME, IMPORT_BOOKS).wait(timeout=3))
+        assert scripted.rpcs() == [GET] * 4
+
+
 @both_colours
 async def test_jitter_shortens_the_sleeps(both: Both) -> None:
     """Each sleep is shortened by a chance of its own, within the jitter of the policy (WAIT-1)."""

@@ -275,6 +275,42 @@ def test_a_cancelled_leader_takes_nobody_along() -> None:
     run(body())
 
 
+class Stalling:
+    """A sync clock that holds up whoever begins to wait, once."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.now, self.sleep = clock.now, clock.sleep
+
+    def random(self) -> float:
+        if not self.begun.is_set():
+            self.begun.set()
+            self.go_on.wait(10)
+        return 0.0
+
+
+def test_a_snapshot_taken_while_a_wait_begins_counts() -> None:
+    """A snapshot that another thread takes just as a wait begins is younger than its interval: it counts (WAIT-10)."""
+
+    async def body() -> None:
+        both = Both("sync")
+        clock = both.clock(auto=False)
+        stalling: Any = Stalling(clock)
+        async with both.pair({NAME: [progress(1), imported()]}, clock=stalling) as pair:
+            handle = pair.client.attach(NAME, IMPORT_BOOKS)
+            waiting = both.spawn(handle.wait)
+            await asyncio.to_thread(stalling.begun.wait, 10)
+            handle.refresh()
+            stalling.go_on.set()
+            await asyncio.to_thread(clock.wait_for_sleepers, 1)
+            assert pair.operations.rpcs() == [GET]
+            clock.release()
+            assert (await waiting).done
+
+    run(body())
+
+
 class Interrupting:
     """A sync transport whose first poll is hit by Ctrl-C."""
 

@@ -268,6 +268,7 @@ class AsyncOperationsClient:
         timeout: Timeout = DEFAULT,
         policy: PollPolicy | None = None,
         max_concurrency: int | None = None,
+        list_parent: str | None = None,
     ) -> list[Operation[R, M] | LongRunningError]:
         """Waits until all of them are done, or their waits over. One failure does not stop the rest.
 
@@ -277,6 +278,8 @@ class AsyncOperationsClient:
             policy: How to wait; the client's unless given.
             max_concurrency: Polls under way at once; by default 64. Long polls (WaitOperation) are bounded apart, by 1,024, and
                 used only while there is room for one per operation.
+            list_parent: Poll through ListOperations under this parent, such as ``projects/p/locations/l``: for servers that list
+                cheaply. The cost then grows with pages, not with operations; those that no list shows are asked for singly.
 
         Returns:
             In the order of `handles`: the final snapshot, also of a failed operation; or the error that ended its wait.
@@ -286,7 +289,7 @@ class AsyncOperationsClient:
         """
         handles = list(handles)
         results: list[Operation[R, M] | LongRunningError | None] = [None] * len(handles)
-        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
             results[index] = result
         return [result for result in results if result is not None]
 
@@ -297,6 +300,7 @@ class AsyncOperationsClient:
         timeout: Timeout = DEFAULT,
         policy: PollPolicy | None = None,
         max_concurrency: int | None = None,
+        list_parent: str | None = None,
     ) -> AsyncGenerator[AsyncOperationHandle[R, M], None]:
         """Iterates over the handles as their operations are done. Arguments as in `wait_all`.
 
@@ -311,7 +315,7 @@ class AsyncOperationsClient:
         """
         handles = list(handles)
         error: LongRunningError | None = None
-        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
             if isinstance(result, Operation):
                 yield handles[index]
             elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
@@ -325,11 +329,12 @@ class AsyncOperationsClient:
         timeout: Timeout,
         policy: PollPolicy | None,
         max_concurrency: int | None,
+        list_parent: str | None,
     ) -> AsyncFanInDriver:
         policy = self._session.policy if policy is None else policy
         limit = policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
         limits = Limits() if max_concurrency is None else Limits(polls=max_concurrency)
-        return AsyncFanInDriver(self._session, handles, policy, limit, limits)
+        return AsyncFanInDriver(self._session, handles, policy, limit, limits, list_parent)
 
     # -- single RPCs ----------------------------------------------------------------------------------------------
 

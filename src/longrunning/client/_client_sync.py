@@ -263,6 +263,7 @@ class OperationsClient:
         timeout: Timeout = DEFAULT,
         policy: PollPolicy | None = None,
         max_concurrency: int | None = None,
+        list_parent: str | None = None,
     ) -> list[Operation[R, M] | LongRunningError]:
         """Waits until all of them are done, or their waits over. One failure does not stop the rest.
 
@@ -272,6 +273,8 @@ class OperationsClient:
             policy: How to wait; the client's unless given.
             max_concurrency: Polls under way at once; by default 64. Long polls (WaitOperation) are bounded apart, by 1,024, and
                 used only while there is room for one per operation.
+            list_parent: Poll through ListOperations under this parent, such as ``projects/p/locations/l``: for servers that list
+                cheaply. The cost then grows with pages, not with operations; those that no list shows are asked for singly.
 
         Returns:
             In the order of `handles`: the final snapshot, also of a failed operation; or the error that ended its wait.
@@ -281,7 +284,7 @@ class OperationsClient:
         """
         handles = list(handles)
         results: list[Operation[R, M] | LongRunningError | None] = [None] * len(handles)
-        for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+        for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
             results[index] = result
         return [result for result in results if result is not None]
 
@@ -292,6 +295,7 @@ class OperationsClient:
         timeout: Timeout = DEFAULT,
         policy: PollPolicy | None = None,
         max_concurrency: int | None = None,
+        list_parent: str | None = None,
     ) -> Generator[OperationHandle[R, M], None, None]:
         """Iterates over the handles as their operations are done. Arguments as in `wait_all`.
 
@@ -306,7 +310,7 @@ class OperationsClient:
         """
         handles = list(handles)
         error: LongRunningError | None = None
-        for index, result in self._fan_in(handles, timeout, policy, max_concurrency).outcomes():
+        for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
             if isinstance(result, Operation):
                 yield handles[index]
             elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
@@ -320,11 +324,12 @@ class OperationsClient:
         timeout: Timeout,
         policy: PollPolicy | None,
         max_concurrency: int | None,
+        list_parent: str | None,
     ) -> FanInDriver:
         policy = self._session.policy if policy is None else policy
         limit = policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
         limits = Limits() if max_concurrency is None else Limits(polls=max_concurrency)
-        return FanInDriver(self._session, handles, policy, limit, limits)
+        return FanInDriver(self._session, handles, policy, limit, limits, list_parent)
 
     # -- single RPCs ----------------------------------------------------------------------------------------------
 

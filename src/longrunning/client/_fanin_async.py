@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, final
 
 from .._fanin import FanIn, Limits, Outcome, Send
 from .._polling import Finish, LongPoll
 from ..errors import LongRunningError, PayloadDecodeError
-from ..operation import Operation
+from ..operation import Operation, retyped
 from ._io_async import AsyncSystemClock
-from ._transport import RpcFailure, wait_error
+from ._transport import ListQuery, RpcFailure, wait_error
 
 if TYPE_CHECKING:
     from ..policy import PollPolicy
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ._session_async import AsyncSession
 
 __all__ = ["AsyncFanInDriver"]
+
+_PAGE: Final = 1000  # as many as a server will put on a page: the cost of waiting through lists is pages
 
 
 @final
@@ -37,18 +40,29 @@ class AsyncFanInDriver:
         policy: PollPolicy,
         timeout: float | None,
         limits: Limits,
+        list_parent: str | None,
     ) -> None:
         for handle in handles:
             if handle._session.owner is not session.owner:
                 raise ValueError(f"{handle!r} is of another client")
         self._session = session
         self._handles = handles
+        self._list_parent = list_parent
+        self._by_name: dict[str, list[int]] = {}
+        for index, handle in enumerate(handles):
+            self._by_name.setdefault(handle._name, []).append(index)
         self._policy = policy
         self._timeout = timeout
         now = session.clock.now()
         known = [(handle._snapshot, now - handle._taken) for handle in handles]
         self._fan_in = FanIn(
-            policy, timeout, known, now, session.clock.random, limits=limits, long_poll=session.wait_support(policy)
+            policy,
+            timeout,
+            known,
+            now,
+            session.clock.random,
+            limits=limits,
+            long_poll=session.wait_support(policy) if list_parent is None else False,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Event()
@@ -60,7 +74,10 @@ class AsyncFanInDriver:
         try:
             while True:
                 self._arrived.clear()
-                for send in fan_in.sends(clock.now()):
+                sends = fan_in.sends(clock.now())
+                if sends and self._list_parent is not None:
+                    sends = await self._sweep(sends)
+                for send in sends:
                     task = asyncio.create_task(self._send(send))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
@@ -74,6 +91,32 @@ class AsyncFanInDriver:
         finally:
             for task in list(self._tasks):
                 task.cancel()
+
+    async def _sweep(self, sends: list[Send]) -> list[Send]:
+        """Lists instead of asking for each; returns what is left to be asked for, because no list has it."""
+        fan_in, session = self._fan_in, self._session
+        listed: set[int] = set()
+        query = ListQuery(name=self._list_parent or "", page_size=_PAGE)
+        options = session.options(query.name, ())
+        try:
+            while True:
+                asked = session.clock.now()
+                page = await session.transport.list_operations(query, session.any_types, options)
+                for snapshot in page:
+                    for index in self._by_name.get(snapshot.name, ()):
+                        handle = self._handles[index]
+                        known = handle.offer(retyped(snapshot, handle._types), asked)
+                        fan_in.on_snapshot(index, known, session.clock.now())
+                        listed.add(index)
+                if not page.next_page_token or not fan_in.pending:
+                    break
+                query = replace(query, page_token=page.next_page_token)
+        except RpcFailure as error:
+            for send in sends:
+                if send.index not in listed:
+                    fan_in.on_error(send.index, error.failure, session.clock.now())
+            return []
+        return [send for send in sends if send.index not in listed]
 
     def _result(self, outcome: Outcome) -> Operation[Any, Any] | LongRunningError:
         step, handle = outcome.step, self._handles[outcome.index]

@@ -14,15 +14,16 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, final
 
 from .._fanin import FanIn, Limits, Outcome, Send
 from .._polling import Finish, LongPoll, Poll
 from ..errors import LongRunningError, PayloadDecodeError
 from ..names import check_name
-from ..operation import Operation
+from ..operation import Operation, retyped
 from ._io_sync import SystemClock
-from ._transport import CallOptions, RpcFailure, wait_error
+from ._transport import CallOptions, ListQuery, RpcFailure, wait_error
 
 if TYPE_CHECKING:
     from .._types import OperationTypes
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from ._session_sync import Session
 
 __all__ = ["FanInDriver"]
+
+_PAGE: Final = 1000  # as many as a server will put on a page: the cost of waiting through lists is pages
 
 
 _Arrival: TypeAlias = tuple[Send, float, Operation[Any, Any] | RpcFailure | PayloadDecodeError]
@@ -49,6 +52,7 @@ class FanInDriver:
         policy: PollPolicy,
         timeout: float | None,
         limits: Limits,
+        list_parent: str | None,
     ) -> None:
         for handle in handles:
             if handle._session.owner is not session.owner:
@@ -56,12 +60,22 @@ class FanInDriver:
         self._session = session
         self._limits = limits
         self._handles = handles
+        self._list_parent = list_parent
+        self._by_name: dict[str, list[int]] = {}
+        for index, handle in enumerate(handles):
+            self._by_name.setdefault(handle._name, []).append(index)
         self._policy = policy
         self._timeout = timeout
         now = session.clock.now()
         known = [(handle._snapshot, now - handle._taken) for handle in handles]
         self._fan_in = FanIn(
-            policy, timeout, known, now, session.clock.random, limits=limits, long_poll=session.wait_support(policy)
+            policy,
+            timeout,
+            known,
+            now,
+            session.clock.random,
+            limits=limits,
+            long_poll=session.wait_support(policy) if list_parent is None else False,
         )
         self._arrived: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
         self._under_way: dict[int, Callable[[], object]] = {}
@@ -72,7 +86,10 @@ class FanInDriver:
         fan_in, clock = self._fan_in, self._session.clock
         try:
             while True:
-                for send in fan_in.sends(clock.now()):
+                sends = fan_in.sends(clock.now())
+                if sends and self._list_parent is not None:
+                    sends = self._sweep(sends)
+                for send in sends:
                     self._send(send)
                 for outcome in fan_in.outcomes():
                     yield outcome.index, self._result(outcome)
@@ -84,6 +101,32 @@ class FanInDriver:
                 cancel()
             for futures in self._futures.values():
                 futures.close()
+
+    def _sweep(self, sends: list[Send]) -> list[Send]:
+        """Lists instead of asking for each; returns what is left to be asked for, because no list has it."""
+        fan_in, session = self._fan_in, self._session
+        listed: set[int] = set()
+        query = ListQuery(name=self._list_parent or "", page_size=_PAGE)
+        options = session.options(query.name, ())
+        try:
+            while True:
+                asked = session.clock.now()
+                page = session.transport.list_operations(query, session.any_types, options)
+                for snapshot in page:
+                    for index in self._by_name.get(snapshot.name, ()):
+                        handle = self._handles[index]
+                        known = handle.offer(retyped(snapshot, handle._types), asked)
+                        fan_in.on_snapshot(index, known, session.clock.now())
+                        listed.add(index)
+                if not page.next_page_token or not fan_in.pending:
+                    break
+                query = replace(query, page_token=page.next_page_token)
+        except RpcFailure as error:
+            for send in sends:
+                if send.index not in listed:
+                    fan_in.on_error(send.index, error.failure, session.clock.now())
+            return []
+        return [send for send in sends if send.index not in listed]
 
     def _result(self, outcome: Outcome) -> Operation[Any, Any] | LongRunningError:
         step, handle = outcome.step, self._handles[outcome.index]

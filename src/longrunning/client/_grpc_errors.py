@@ -38,6 +38,14 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 # What a cut connection looks like where it does not come as UNAVAILABLE: the texts of gRPC's own transport.
 _RESETS: Final = ("Received RST_STREAM", "Stream removed", "Connection reset", "Socket closed")
 
+# And what only looks like a cut one: gRPC reports as UNAVAILABLE, for ever, that it will not talk to a server.
+_DISTRUST: Final = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "Hostname Verification Check failed",
+    "is not in peer certificate",
+    "WRONG_VERSION_NUMBER",  # the server does not speak TLS
+)
+
 
 def require_grpc() -> None:
     """Says which extra to install where grpc is missing.
@@ -73,7 +81,10 @@ def read_failure(
             if rich.code == code:  # a proxy may have replaced the status; then the details are of another error
                 status = Status.from_proto(rich, registry=registry)
     transient = status.code in (Code.INTERNAL, Code.UNKNOWN) and any(text in message for text in _RESETS)
-    return PollFailure(status=status, transient=transient, retry_after=_retry_after(status), cause=cause)
+    lasting = status.code == Code.UNAVAILABLE and any(text in message for text in _DISTRUST)
+    return PollFailure(
+        status=status, transient=transient, lasting=lasting, retry_after=_retry_after(status), cause=cause
+    )
 
 
 def _retry_after(status: Status) -> float:

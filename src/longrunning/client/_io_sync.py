@@ -138,8 +138,15 @@ class Guard:
 
 
 def call_back(callback: ProgressCallback[T], argument: T) -> None:
-    """Calls a callback."""
-    callback(argument)
+    """Calls a callback.
+
+    Raises:
+        TypeError: It is a coroutine function, which nobody here can await.
+    """
+    result = callback(argument)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("on_progress is a coroutine function: the sync client calls plain ones")
 
 
 def send_shielded(send: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The longrunning authors
 # SPDX-License-Identifier: Apache-2.0
-"""The testing kit: a scripted server, fake clocks, and a client and a server in one process.
+"""The testing kit: a scripted server, fake clocks, a client and a server in one process, a network that fails.
 
 It is what the tests of this package are made of. A *script* is a sequence of steps, and each poll of an operation consumes
 one of them::
@@ -12,7 +12,7 @@ one of them::
     with operations_pair(scripted) as pair:
         handle = pair.client.start(IMPORT_BOOKS, ImportBooksRequest(parent="shelves/1"))
         assert handle.result().imported == 3
-    assert scripted.rpcs() == ["ImportBooks", "GetOperation", "GetOperation", "GetOperation"]
+    assert scripted.rpcs() == ["ImportBooks", "WaitOperation"] + 3 * ["GetOperation"]  # WaitOperation was refused
 
 Steps:
 
@@ -29,6 +29,9 @@ Steps:
 
 Payloads that are no messages, such as corrupt bytes or a type URL nobody may trust, are written as
 ``UnknownPayload("type.googleapis.com/example.Type", b"…")``.
+
+`FaultyProxy` stands between a client and a server and cuts, refuses, delays and drops. For pytest there are fixtures: see
+`longrunning.testing.pytest_plugin`.
 
 Servers and pairs need the extra ``grpc``; the rest does not.
 """

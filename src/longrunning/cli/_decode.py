@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""Operations from files: JSON or binary, one or a list response; of JSON also one document a line.
+
+Neither form says what it is. JSON starts with a brace, and nothing binary here does. A list response may read as an
+operation, and the other way round: what has fields that nobody knows, or a name with control characters, is the other one.
+"""
+
+# JSON is of any type all the way down, and isinstance() on it tells pyright only half of what it wants to know.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from .._document import parse_object
+from .._json import any_to_json
+from .._pb import operations_pb2
+from .._types import types_for
+from ..client import Page
+from ..errors import DocumentError
+from ..operation import Operation
+from ..registry import TypeRegistry
+from ._exits import CliError, Exit, printable
+from ._options import Sources
+from ._output import Output
+from ._types import read_file, registry_of
+
+__all__ = ["decode", "read"]
+
+_REMEDY: Final = "--descriptor-set or --import brings types"
+_UNREACHABLE: Final = 3  # newer than the oldest supported googleapis-common-protos
+Content: TypeAlias = Operation[Any, Any] | Page[Operation[Any, Any]]
+
+
+def decode(file: Path | None, sources: Sources, output: Output) -> Exit:
+    """Shows what is in a file, or comes from standard input."""
+    registry = registry_of(sources)
+    data = read_file(file) if file is not None else _read_input()
+    try:
+        contents = list(read(data, registry))
+    except ValueError as error:
+        raise CliError(Exit.USAGE, f"{'standard input' if file is None else file}: {error}") from error
+    for content in contents:
+        if isinstance(content, Operation):
+            output.operation(content, registry)
+        else:
+            output.page(content, registry, full=True)
+    output.hint(_REMEDY)
+    return Exit.OK
+
+
+def _read_input() -> bytes:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] (closed before the program started)
+        return b""
+    return sys.stdin.buffer.read()
+
+
+def read(data: bytes, registry: TypeRegistry) -> Iterator[Content]:
+    """Reads operations, and lists of them, in whatever form they are.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.strip():
+        raise ValueError("it is empty")
+    json = data.lstrip().startswith((b"{", b"["))
+    # A line feed is white space to JSON, and in binary the tag of a name; a brace can be the length of that name.
+    content = None if json and not data.startswith(b"\n") else _read_binary(data, registry, strict=json)
+    if content is not None:
+        yield content
+    elif json:
+        yield from _read_json(data, registry)
+    else:
+        raise ValueError("neither JSON nor a binary google.longrunning.Operation, nor a list of them")
+
+
+def _read_json(data: bytes, registry: TypeRegistry) -> Iterator[Content]:
+    try:
+        yield _from_object(parse_object(data), registry)
+    except DocumentError:
+        lines = [line for line in data.splitlines() if line.strip()]
+        if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):
+            raise
+        for number, line in enumerate(lines, 1):
+            try:
+                yield _from_object(parse_object(line), registry)
+            except DocumentError as error:
+                raise DocumentError(f"document {number}: {error}") from error
+
+
+def _from_object(source: dict[str, Any], registry: TypeRegistry) -> Content:
+    _render_bytes(source, registry)
+    if not source.keys() & {"operations", "nextPageToken", "unreachable"}:
+        return Operation.from_json(source, registry=registry)
+    items, token, places = (source.get(key) for key in ("operations", "nextPageToken", "unreachable"))
+    operations = [Operation.from_json(_object(item), registry=registry) for item in _list(items, "operations")]
+    return Page(tuple(operations), str(token or ""), tuple(map(str, _list(places, "unreachable"))))
+
+
+def _render_bytes(source: dict[str, Any], registry: TypeRegistry) -> None:
+    """Puts the JSON of payloads in the place of their bytes, where whoever wrote the document did not know the type."""
+    find = types_for(None, registry).find_url
+    stack: list[Any] = [source]
+    while stack:
+        match stack.pop():
+            case {"@type": str() as url, "@bytes": str() as encoded, **rest} as place if not rest:
+                with suppress(ValueError):  # it is no base64: then it stays
+                    rendered = any_to_json(url, base64.b64decode(encoded, validate=True), find)
+                    place.clear()
+                    place.update(rendered)
+            case dict() as item:
+                stack.extend(item.values())
+            case list() as items:
+                stack.extend(items)
+            case _:
+                pass
+
+
+def _object(item: object) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise DocumentError("expected an object", path="operations")
+    return item
+
+
+def _list(value: object, path: str) -> list[Any]:
+    if not isinstance(value, list | None):
+        raise DocumentError("expected a list", path=path)
+    return value or []
+
+
+def _read_binary(data: bytes, registry: TypeRegistry, *, strict: bool) -> Content | None:
+    """Reads the binary form; ``None`` if it is neither. Strictly, it must leave no doubt which of them it is."""
+    operation, page = _parse(operations_pb2.Operation, data), _parse(operations_pb2.ListOperationsResponse, data)
+    if operation is not None and _is_clean(operation):
+        return Operation.from_proto(operation, registry=registry)
+    if page is not None and page.ListFields() and all(map(_is_clean, page.operations)):
+        return _page(page, registry)
+    if operation is None or strict or not operation.ListFields():
+        return None
+    return Operation.from_proto(operation, registry=registry)
+
+
+def _page(page: operations_pb2.ListOperationsResponse, registry: TypeRegistry) -> Content:
+    unknown = cast("Iterable[Any]", UnknownFieldSet(page))
+    unreachable = [field.data.decode("utf-8", "replace") for field in unknown if field.field_number == _UNREACHABLE]
+    return Page(
+        tuple(Operation.from_proto(item, registry=registry) for item in page.operations),
+        page.next_page_token,
+        tuple(getattr(page, "unreachable", unreachable)),
+    )
+
+
+def _parse(kind: Any, data: bytes) -> Any:
+    try:
+        return kind.FromString(data)
+    except Exception:  # noqa: BLE001 (the pure Python runtime raises more than DecodeError)
+        return None
+
+
+def _is_clean(operation: operations_pb2.Operation) -> bool:
+    return not len(UnknownFieldSet(operation)) and printable(operation.name) == operation.name

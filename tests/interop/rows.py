@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the table: the clients.
+
+To add one: write a class with a method for each `Cell` (see `cells`), and name it here. What a client cannot do raises
+`NotOfferedError` with the reason; a method that is missing is a blank cell, which fails. `make interop` writes the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import metadata
+from typing import Final
+
+from .cells import Cell
+from .google_async import AsyncOperationsCells, AsyncRedisCells
+from .google_sync import OperationsCells, RedisCells
+from .ours import AsyncCells, Cells
+
+__all__ = ["ROWS", "Row"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One client.
+
+    Attributes:
+        key: Short, for test ids and locations.
+        client: What it is called.
+        version: Finds out its version; called only when a table is written.
+        cells: What plays it: has a method for each cell.
+        notes: What has to be said about cells that it does fill.
+    """
+
+    key: str
+    client: str
+    version: Callable[[], str]
+    cells: object
+    notes: Mapping[Cell, str] = field(default_factory=dict[Cell, str])
+
+
+def _pip(distribution: str) -> Callable[[], str]:
+    return partial(metadata.version, distribution)
+
+
+_BY_NAME: Final = "by name, and the future is made by hand: there is no call that gives one"
+_DETAILS: Final = "the details are unpacked by hand, from `operation.error`"
+_NO_PAGE_SIZE: Final = "it cannot ask for a page size: the pages are as the server makes them"
+
+ROWS: Final = (
+    Row(
+        key="redis",
+        client="google-cloud-redis, `CloudRedisClient`, gRPC",
+        version=_pip("google-cloud-redis"),
+        cells=RedisCells(),
+        notes={Cell.FAILURE: _DETAILS, Cell.RESUME: _BY_NAME},
+    ),
+    Row(
+        key="redis-async",
+        client="google-cloud-redis, `CloudRedisAsyncClient`, gRPC",
+        version=_pip("google-cloud-redis"),
+        cells=AsyncRedisCells(),
+        notes={
+            Cell.FAILURE: "code and details are taken by hand from `operation.error`: the exception has neither",
+            Cell.CANCEL: "the code is taken by hand from `operation.error`: the exception has none",
+            Cell.RESUME: _BY_NAME,
+        },
+    ),
+    Row(
+        key="operations",
+        client="google-api-core, `operations_v1.OperationsClient`, gRPC",
+        version=_pip("google-api-core"),
+        cells=OperationsCells(),
+        notes={Cell.FAILURE: _DETAILS, Cell.LIST: _NO_PAGE_SIZE, Cell.RESUME: _BY_NAME},
+    ),
+    Row(
+        key="operations-async",
+        client="google-api-core, `operations_v1.OperationsAsyncClient`, gRPC",
+        version=_pip("google-api-core"),
+        cells=AsyncOperationsCells(),
+        notes={
+            Cell.FAILURE: "code and details are taken by hand from `operation.error`: the exception has neither",
+            Cell.CANCEL: "the code is taken by hand from `operation.error`: the exception has none",
+            Cell.LIST: _NO_PAGE_SIZE,
+            Cell.RESUME: _BY_NAME,
+        },
+    ),
+    Row(
+        key="ours",
+        client="longrunning, `OperationsClient`, gRPC",
+        version=_pip("longrunning"),
+        cells=Cells(),
+    ),
+    Row(
+        key="ours-async",
+        client="longrunning, `AsyncOperationsClient`, gRPC",
+        version=_pip("longrunning"),
+        cells=AsyncCells(),
+    ),
+)

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The table itself: it fails where it should."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.interop import page
+from tests.interop.cells import Cell, Seen, Stage, check
+from tests.interop.page import Outcome
+from tests.interop.playing import BlankCellError, Player, Server
+from tests.interop.rows import ROWS, Row
+
+NOWHERE = Server("127.0.0.1:1", "listed", frozenset({"a", "b"}))
+STAGE = Stage(address=NOWHERE.address, location="l", listed_in=NOWHERE.listed_in, listed=NOWHERE.listed)
+
+
+class Incomplete:
+    """A client whose class lacks cells."""
+
+    def create(self, stage: Stage) -> Seen:
+        """Sees where it is."""
+        return Seen(name=stage.location)
+
+
+@pytest.fixture
+def player() -> Generator[Player, None, None]:
+    """A player without a server."""
+    with asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
+        yield Player(NOWHERE, pool, runner.get_loop())
+
+
+def test_a_blank_cell_is_an_error(player: Player) -> None:
+    """A client without a method for a cell leaves it blank, and that is an error (interop)."""
+    row = Row(key="new", client="new", version=lambda: "1", cells=Incomplete())
+    seen, stage = player.outcome(row, Cell.CREATE)
+    assert (seen.name, stage.location) == ("projects/interop/locations/new-create",) * 2
+    with pytest.raises(BlankCellError, match="new: Incomplete has no method 'resume'"):
+        player.outcome(row, Cell.RESUME)
+
+
+@pytest.mark.parametrize("cell", Cell, ids=lambda cell: cell.method)
+def test_nothing_seen_is_not_enough(cell: Cell) -> None:
+    """A client that saw nothing fills no cell (interop)."""
+    with pytest.raises((AssertionError, IndexError)):
+        check(cell, Seen(), STAGE)
+
+
+def test_a_list_has_to_be_complete() -> None:
+    """A list that lacks an operation, has one too many or twice, or came on one page is none (interop)."""
+    check(Cell.LIST, Seen(pages=(("a",), ("b",))), STAGE)
+    for pages in [(("a",), ()), (("a", "b"), ("c",)), (("a", "b"), ("a",)), (("a", "b"),)]:
+        with pytest.raises(AssertionError):
+            check(Cell.LIST, Seen(pages=pages), STAGE)
+
+
+def test_a_page_is_compared_but_for_time_and_versions() -> None:
+    """Another version, or another day, leaves a table as it is; another mark or note does not (interop)."""
+    outcomes = {(row.key, cell): Outcome("✓") for row in ROWS for cell in Cell}
+    one = page.table(outcomes, lambda _: "1")
+    assert page.same(f"\n{page.stamp()}\n\n{one}\n", page.table(outcomes, lambda _: "2.0"))
+    for outcome in (Outcome("n/a"), Outcome("✓", "by hand")):
+        assert not page.same(one, page.table({**outcomes, ("ours", Cell.LIST): outcome}, lambda _: "1"))

@@ -1,0 +1,198 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cuts the network under waits again and again: ``python -m tools.soak [--rounds N] [--seed N]``.
+
+In each round four waits are under way, a single one and a `wait_all`, sync and async, with polls in one round and long polls in
+the next. Then a proxy resets every connection and refuses new ones for 0.2 to 1 s, and meanwhile the operations end. A
+wait that ends with anything but its results is an error, as is one that does not end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.struct_pb2 import Struct
+
+from longrunning import AsyncOperationsClient, OperationsClient, PollPolicy, RetryPolicy
+from longrunning.testing import FaultyProxy, ScriptedOperations, WaitSupport, pending, succeeded
+
+CUT: Final = (0.2, 1.0)  # seconds, from and to
+MANY: Final = 10  # operations of a wait_all
+PATIENCE: Final = 30.0  # seconds after a cut until a wait counts as one that never ends
+OPTIONS: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+)
+RETRY: Final = RetryPolicy(initial=0.05, maximum=0.2)
+POLICIES: Final = tuple(
+    PollPolicy(initial=0.05, maximum=0.1, timeout=2 * PATIENCE, retry=RETRY, use_wait_operation=long_polls)
+    for long_polls in (False, None)
+)
+
+
+@dataclass
+class Tally:
+    """What was seen.
+
+    Attributes:
+        cuts: Cuts.
+        waits: Waits that ended with results.
+        rpcs: Polls that reached the server.
+        resets: Connections that were reset.
+        noticed: Seconds from the end of each cut to the end of each wait.
+        errors: What else waits ended with.
+    """
+
+    cuts: int = 0
+    waits: int = 0
+    rpcs: int = 0
+    resets: int = 0
+    noticed: list[float] = field(default_factory=list[float])
+    errors: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        text = f"{self.cuts} cuts, {self.resets} resets, {self.waits:,} waits, {self.rpcs:,} polls, {len(self.errors)} errors"
+        if self.noticed:
+            median, longest = statistics.median(self.noticed), max(self.noticed)
+            text += f"; results came {median:.2f} s after the cut (median), {longest:.2f} s (longest)"
+        return text
+
+
+@dataclass(frozen=True)
+class Round:
+    """One cut and the waits under it."""
+
+    scripted: ScriptedOperations
+    proxy: FaultyProxy
+    sync: OperationsClient
+    aio: AsyncOperationsClient
+    policy: PollPolicy
+    number: int
+
+    def names(self, kind: str, count: int) -> list[str]:
+        """Names of operations of a wait, made known as pending."""
+        names = [f"rounds/{self.number}/operations/{kind}-{number}" for number in range(count)]
+        for name in names:
+            self.scripted.add(name, pending())
+        return names
+
+    def waits(self) -> dict[str, Awaitable[list[Any]]]:
+        """The waits."""
+
+        def sync_single() -> list[Any]:
+            return [self.sync.attach(name).wait(policy=self.policy) for name in self.names("sync", 1)]
+
+        def sync_many() -> list[Any]:
+            handles = [self.sync.attach(name) for name in self.names("sync-many", MANY)]
+            return list(self.sync.wait_all(handles, policy=self.policy))
+
+        async def async_single() -> list[Any]:
+            return [await self.aio.attach(name).wait(policy=self.policy) for name in self.names("async", 1)]
+
+        async def async_many() -> list[Any]:
+            handles = [self.aio.attach(name) for name in self.names("async-many", MANY)]
+            return list(await self.aio.wait_all(handles, policy=self.policy))
+
+        return {
+            "sync": asyncio.to_thread(sync_single),
+            "sync wait_all": asyncio.to_thread(sync_many),
+            "async": async_single(),
+            "async wait_all": async_many(),
+        }
+
+    async def run(self, tally: Tally, chance: random.Random) -> None:
+        """Cuts the network under the waits, ends the operations, and counts."""
+        ends: dict[str, float] = {}
+
+        async def timed(kind: str, wait: Awaitable[list[Any]]) -> list[Any]:
+            found = await wait
+            ends[kind] = time.monotonic()
+            return found
+
+        tasks = {kind: asyncio.ensure_future(timed(kind, wait)) for kind, wait in self.waits().items()}
+        expected = 2 + 2 * MANY
+        await self.scripted.wait_until_aio(
+            lambda calls: len({call.name for call in calls}) >= expected, timeout=PATIENCE
+        )
+        await asyncio.sleep(chance.uniform(0, 0.1))  # somewhere between two polls
+        seconds = chance.uniform(*CUT)
+        self.proxy.cut(seconds=seconds)
+        healed = time.monotonic() + seconds
+        tally.cuts += 1
+        await asyncio.sleep(seconds / 2)
+        for name in self.scripted.names:
+            self.scripted.add(name, succeeded(Struct()))
+        await asyncio.wait(tasks.values(), timeout=PATIENCE)
+        for kind, task in tasks.items():
+            self._count(tally, kind, task)
+        tally.noticed += [max(0.0, end - healed) for end in ends.values()]
+        tally.rpcs += len(self.scripted.calls)
+        self.scripted.clear()
+        for name in self.scripted.names:
+            self.scripted.remove(name)
+
+    def _count(self, tally: Tally, kind: str, task: asyncio.Future[list[Any]]) -> None:
+        where = f"round {self.number}, {kind}"
+        if not task.done():
+            tally.errors.append(f"{where}: no end")
+            return
+        error = task.exception()
+        found: list[Any] = [error] if error is not None else task.result()
+        bad = [result for result in found if isinstance(result, BaseException) or not result.done]
+        tally.errors += [f"{where}: {type(result).__name__}: {result}" for result in bad]
+        tally.waits += not bad
+
+
+async def soak(rounds: int, *, seed: int = 0, tell: Callable[[str], object] | None = None) -> Tally:
+    """Runs so many rounds.
+
+    Args:
+        rounds: How many.
+        seed: Of the lengths of the cuts, and when they come.
+        tell: Gets a line every ten rounds.
+    """
+    tally, chance = Tally(), random.Random(seed)
+    scripted = ScriptedOperations(wait_support=WaitSupport.SERVED)
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(scripted.serve(workers=64))  # each long poll takes one
+        proxy = stack.enter_context(FaultyProxy(server.address))
+        channel = stack.enter_context(grpc.insecure_channel(proxy.address, OPTIONS))
+        aio_channel = await stack.enter_async_context(grpc.aio.insecure_channel(proxy.address, OPTIONS))
+        sync, aio = OperationsClient(channel), AsyncOperationsClient(aio_channel)
+        for number in range(1, rounds + 1):
+            policy = POLICIES[number % len(POLICIES)]
+            await Round(scripted, proxy, sync, aio, policy, number).run(tally, chance)
+            tally.resets = proxy.statistics.reset
+            if tell is not None and number % 10 == 0:
+                tell(f"  {tally}")
+    return tally
+
+
+def main() -> int:
+    """Soaks, and says what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100, help="how many cuts (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of when and how long (default: %(default)s)")
+    arguments = parser.parse_args()
+    print(f"soak: {arguments.rounds} rounds, cuts of {CUT[0]} to {CUT[1]} s", flush=True)
+    tally = asyncio.run(soak(arguments.rounds, seed=arguments.seed, tell=lambda line: print(line, flush=True)))
+    for error in tally.errors:
+        print(f"  {error}", file=sys.stderr)
+    print(f"soak: {'no visible error' if not tally.errors else 'FAILED'}: {tally}")
+    return 1 if tally.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -88,7 +88,7 @@ class RetryPolicy:
         codes: Iterable[Code | int] = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED),
         initial: Seconds = 0.5,
         multiplier: float = 2.0,
-        maximum: Seconds = 10.0,
+        maximum: Seconds = 5.0,
         rpc_timeout: Seconds = 30.0,
     ) -> None:
         """Makes a policy.
@@ -128,8 +128,9 @@ class PollPolicy:
         final_poll_timeout: Time of the last poll, seconds, which starts when the timeout is over: a wait takes at most
             ``timeout + final_poll_timeout``.
         retry: What to do when a poll fails.
-        use_wait_operation: Whether the server is asked to wait itself (WaitOperation), which notices completion at once.
-            ``None``: where it can; that it cannot is learned once per client. ``True``: asked anew at each wait.
+        use_wait_operation: Whether the server is asked to wait itself (WaitOperation), which notices completion at once but
+            shows no progress. ``None``: where it can, for waits without `on_progress`; that it cannot is learned once per
+            client. ``True``: always, also for `watch`, and asked anew at each wait. ``False``: never.
     """
 
     initial: float

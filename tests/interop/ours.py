@@ -28,9 +28,8 @@ from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, Seen, Stage
 
 __all__ = ["AsyncCells", "Cells"]
 
-POLICY = PollPolicy(
-    initial=0.1, multiplier=1.0, maximum=0.1, timeout=PAST_SECONDS, use_wait_operation=False
-)  # a stage lasts four times as long
+# A stage lasts four times as long. WaitOperation is left to the client, as it is by default.
+POLICY = PollPolicy(initial=0.1, multiplier=1.0, maximum=0.1, timeout=PAST_SECONDS)
 
 Creation = Operation[cloud_redis.Instance, cloud_redis.OperationMetadata]
 

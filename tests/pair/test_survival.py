@@ -30,7 +30,9 @@ SOON = 2.0  # seconds after a fault until everybody has a result, on a busy mach
 # after the cut; the one at 7.5 s is in vain where the channel, by its own backoff, has not tried again since it healed.
 LATE = 13.0
 
-QUICK = PollPolicy(initial=0.05, maximum=0.05, retry=RetryPolicy(initial=0.05, maximum=0.1, rpc_timeout=0.3))
+RETRY = RetryPolicy(initial=0.05, maximum=0.1, rpc_timeout=0.3)
+QUICK = PollPolicy(initial=0.05, maximum=0.05, retry=RETRY)
+LONG = PollPolicy(initial=0.05, maximum=0.05, retry=RETRY, use_wait_operation=True)  # also where progress is wanted
 OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # no connection in common with another test
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -134,6 +136,8 @@ async def network(
 ) -> AsyncGenerator[Network, None]:
     """Operations that are pending until they are finished, behind a proxy."""
     scripted = ScriptedOperations({name: [pending()] for name in NAMES}, wait_support=support)
+    if policy is QUICK and support is WaitSupport.SERVED:
+        policy = LONG
     async with both.serve(scripted) as server:
         with FaultyProxy(server.address) as proxy:
             make: Any = grpc.insecure_channel if both.sync else grpc.aio.insecure_channel

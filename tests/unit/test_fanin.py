@@ -356,7 +356,7 @@ def test_however_it_is_driven() -> None:
     """Replies, snapshots from elsewhere and time in any order: bounds hold, every wait ends once, none hangs (WAIT-11)."""
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(Schedule, settings=settings(max_examples=60, stateful_step_count=40))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Schedule, settings=settings(max_examples=60, stateful_step_count=40))
 
 
 @pytest.mark.parametrize(("polls", "long_polls"), [(0, 1), (1, 0), (-1, 5)])

@@ -33,7 +33,7 @@ def test_what_passes_by_default_is_documented() -> None:
     """By default UNAVAILABLE, DEADLINE_EXCEEDED and a transport's CANCELLED are retried (WAIT-3, WAIT-6)."""
     retry = PollPolicy().retry
     assert retry.codes == {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
-    assert (retry.initial, retry.multiplier, retry.maximum, retry.rpc_timeout) == (0.5, 2, 10, 30)
+    assert (retry.initial, retry.multiplier, retry.maximum, retry.rpc_timeout) == (0.5, 2, 5, 30)
 
 
 @pytest.mark.parametrize("value", OUT_OF_RANGE, ids=lambda value: repr(value)[:20])

@@ -122,8 +122,8 @@ class AsyncGrpcTransport:
         except grpc.aio.UsageError as error:
             raise RpcFailure(closed(error), path) from error
         # async-only: end
-        # sync-only: | except ValueError as error:  # "Cannot invoke RPC on closed channel!"; or one of an interceptor
-        # sync-only: |     if "closed channel" not in str(error):
+        # sync-only: | except ValueError as error:  # "Cannot invoke RPC …", the channel is closed; or one of an interceptor
+        # sync-only: |     if not str(error).startswith("Cannot invoke RPC"):
         # sync-only: |         raise
         # sync-only: |     raise RpcFailure(closed(error), path) from error
         return cast("bytes", reply)

@@ -69,8 +69,8 @@ class GrpcFutures:
 
         try:
             future: Any = method.future(data, timeout=options.timeout, metadata=options.metadata)
-        except ValueError as error:  # "Cannot invoke RPC on closed channel!"; or one of an interceptor
-            if "closed channel" not in str(error):
+        except ValueError as error:  # "Cannot invoke RPC …", the channel is closed; or one of an interceptor
+            if not str(error).startswith("Cannot invoke RPC"):
                 raise
             landed(_failure(closed(error), SERVICE + rpc, error))
             return _nothing

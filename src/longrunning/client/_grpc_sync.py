@@ -95,8 +95,8 @@ class GrpcTransport:
             reply = method(data, timeout=options.timeout, metadata=options.metadata)
         except grpc.RpcError as error:
             raise RpcFailure(failure_of(error, registry), path) from error
-        except ValueError as error:  # "Cannot invoke RPC on closed channel!"; or one of an interceptor
-            if "closed channel" not in str(error):
+        except ValueError as error:  # "Cannot invoke RPC …", the channel is closed; or one of an interceptor
+            if not str(error).startswith("Cannot invoke RPC"):
                 raise
             raise RpcFailure(closed(error), path) from error
         return cast("bytes", reply)

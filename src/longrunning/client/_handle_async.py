@@ -150,7 +150,7 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
             PollingError: A poll failed for good.
             MalformedOperationError: The server's answer breaks the rules of the resource.
         """
-        waiter = _AsyncWaiter(self, *self._limits(timeout, policy))
+        waiter = _AsyncWaiter(self, *self._limits(timeout, policy), progress=on_progress is not None)
         try:
             while True:
                 snapshot = await waiter.next()
@@ -234,7 +234,9 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
         return policy, policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
 
     async def _watch(self, policy: PollPolicy, timeout: float | None) -> AsyncGenerator[Operation[R_co, M_co], None]:
-        waiter = _AsyncWaiter(self, policy, timeout)  # here, not in watch(): time counts from the first step on
+        waiter = _AsyncWaiter(
+            self, policy, timeout, progress=True
+        )  # here, not in watch(): time counts from the first step on
         last: Operation[Any, Any] | None = None
         try:
             while True:
@@ -342,7 +344,9 @@ class AsyncOperationHandle(Generic[R_co, M_co]):
 class _AsyncWaiter(Generic[R_co, M_co]):
     """One wait on one handle: executes the steps of the poll machine."""
 
-    def __init__(self, handle: AsyncOperationHandle[R_co, M_co], policy: PollPolicy, timeout: float | None) -> None:
+    def __init__(
+        self, handle: AsyncOperationHandle[R_co, M_co], policy: PollPolicy, timeout: float | None, *, progress: bool
+    ) -> None:
         self._handle = handle
         self._span = handle._session.tracing.waiting(handle._name, handle.started)
         self._clock = handle._session.clock
@@ -356,7 +360,9 @@ class _AsyncWaiter(Generic[R_co, M_co]):
             now - handle._taken,
             now,
             self._clock.random(),
-            long_poll=handle._session.wait_support(policy) is not False,
+            # A server that waits shows nothing meanwhile: whoever wants progress has to ask, unless told otherwise.
+            long_poll=policy.use_wait_operation is True
+            or (not progress and handle._session.wait_support(policy) is not False),
         )
         # A snapshot that is fresh enough to count as the first poll is also the first one shown.
         self._counted = isinstance(self._step, (Sleep, GiveUp))

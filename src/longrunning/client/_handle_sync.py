@@ -151,7 +151,7 @@ class OperationHandle(Generic[R_co, M_co]):
             PollingError: A poll failed for good.
             MalformedOperationError: The server's answer breaks the rules of the resource.
         """
-        waiter = _Waiter(self, *self._limits(timeout, policy))
+        waiter = _Waiter(self, *self._limits(timeout, policy), progress=on_progress is not None)
         try:
             while True:
                 snapshot = waiter.next()
@@ -226,7 +226,9 @@ class OperationHandle(Generic[R_co, M_co]):
         return policy, policy.timeout if timeout is DEFAULT else optional_seconds(timeout, "timeout")
 
     def _watch(self, policy: PollPolicy, timeout: float | None) -> Generator[Operation[R_co, M_co], None, None]:
-        waiter = _Waiter(self, policy, timeout)  # here, not in watch(): time counts from the first step on
+        waiter = _Waiter(
+            self, policy, timeout, progress=True
+        )  # here, not in watch(): time counts from the first step on
         last: Operation[Any, Any] | None = None
         try:
             while True:
@@ -334,7 +336,9 @@ class OperationHandle(Generic[R_co, M_co]):
 class _Waiter(Generic[R_co, M_co]):
     """One wait on one handle: executes the steps of the poll machine."""
 
-    def __init__(self, handle: OperationHandle[R_co, M_co], policy: PollPolicy, timeout: float | None) -> None:
+    def __init__(
+        self, handle: OperationHandle[R_co, M_co], policy: PollPolicy, timeout: float | None, *, progress: bool
+    ) -> None:
         self._handle = handle
         self._span = handle._session.tracing.waiting(handle._name, handle.started)
         self._clock = handle._session.clock
@@ -348,7 +352,9 @@ class _Waiter(Generic[R_co, M_co]):
             now - handle._taken,
             now,
             self._clock.random(),
-            long_poll=handle._session.wait_support(policy) is not False,
+            # A server that waits shows nothing meanwhile: whoever wants progress has to ask, unless told otherwise.
+            long_poll=policy.use_wait_operation is True
+            or (not progress and handle._session.wait_support(policy) is not False),
         )
         # A snapshot that is fresh enough to count as the first poll is also the first one shown.
         self._counted = isinstance(self._step, (Sleep, GiveUp))

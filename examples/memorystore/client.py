@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from asyncio.subprocess import PIPE
 from collections import Counter
 from functools import partial
 from typing import Any, Final
@@ -74,6 +76,7 @@ async def tour(address: str, screen: Screen) -> None:
         operations = await list_all(client, screen)
         show_json(operations, screen)
         await delete_an_operation(late, screen)
+    await resume_elsewhere(address, screen)
 
 
 async def create_three(client: AsyncOperationsClient, screen: Screen) -> None:
@@ -216,6 +219,30 @@ async def delete_an_operation(operation: Creation, screen: Screen) -> None:
         screen.check(error.code is Code.NOT_FOUND, "afterwards: OperationNotFoundError, NOT_FOUND (5)")
     else:
         raise NotSoError("a deleted operation is still there")
+
+
+async def resume_elsewhere(address: str, screen: Screen) -> None:
+    """One process starts a creation and ends; another, which knows only its resume token, finishes the wait."""
+    screen.step("A process starts one and ends; another resumes it")
+    token = await program("start", address, "cache-resumed")
+    screen.say(f"   [dim]{token[:60]}…[/]")
+    screen.check(json.loads(json.dumps(token)) == token, "a resume token is text, safe in JSON")
+    name = await program("finish", address, given=token)
+    screen.check(name == instance_name("cache-resumed"), f"the second process has its Instance, {last(name)}")
+
+
+async def program(*arguments: str, given: str = "") -> str:
+    """Runs a part of `resume` in a process of its own; returns what it printed.
+
+    Raises:
+        NotSoError: It failed.
+    """
+    command = (sys.executable, "-m", "examples.memorystore.resume", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    printed, complaints = await process.communicate(given.encode())
+    if process.returncode != 0:
+        raise NotSoError(f"{arguments[0]}: {complaints.decode().strip().splitlines()[-1]}")
+    return printed.decode().strip()
 
 
 def last(name: str) -> str:

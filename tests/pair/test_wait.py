@@ -421,7 +421,7 @@ async def test_unavailable_costs_one_more_poll_each(both: Both, times: int) -> N
     async with both.pair(scripted) as pair:
         handle = await both(pair.client.start(IMPORT_BOOKS, REQUEST))
         assert await both(handle.result()) == RESPONSE
-        assert pair.clock.sleeps == [1, 0.5, 1, 2, 4, 8, 10, 10][: times + 1]
+        assert pair.clock.sleeps == [1, 0.5, 1, 2, 4, 5, 5, 5][: times + 1]
     assert scripted.rpcs() == ["ImportBooks"] + [GET] * (times + 1)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -398,8 +399,8 @@ def test_new_field(document: dict[str, Any]) -> None:
     """One field of a later version fails the document in json_format, and is kept here (JSON-2)."""
     make: Any = vars(api_core)["from_http_json"]
     parsers: list[Callable[[], Any]] = [
-        lambda: json_format.ParseDict(document, ProtoOperation()),
-        lambda: make(document, None, InstancePb),
+        lambda: json_format.ParseDict(copy.deepcopy(document), ProtoOperation()),
+        lambda: make(copy.deepcopy(document), None, InstancePb),
     ]
     for parse in parsers:
         with pytest.raises(json_format.ParseError):

@@ -462,7 +462,10 @@ def test_everybody_is_asked_as_often(took: float, jitter: float) -> None:
 def test_what_is_due_first_is_sent_first() -> None:
     """Polls that had to queue go out in the order in which they were due (WAIT-11)."""
     dice = random.Random(3)
-    slow = lambda _send, _now: (0.1 + dice.random(), RUNNING)  # noqa: E731
+
+    def slow(_send: Send, _now: float) -> tuple[float, Reply]:
+        return 0.1 + dice.random(), RUNNING
+
     found = world(60, slow, PollPolicy(initial=2, maximum=2, jitter=0.9, use_wait_operation=False), limits=Limits(4),
                   chance=dice.random)  # fmt: skip
     found.run(until=120)

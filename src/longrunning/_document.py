@@ -30,6 +30,7 @@ __all__ = [
     "JsonObject",
     "canonical",
     "check_depth",
+    "check_payload",
     "depth_of",
     "dump",
     "error_code",
@@ -290,6 +291,16 @@ def _field(source: JsonObject, key: str, kind: type[Any], path: str) -> Any:
 
 def _at(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
+
+
+def check_payload(value: Json) -> JsonObject:
+    """A payload of its own, in JSON.
+
+    Raises:
+        DocumentError: It is none.
+    """
+    _check_payload(value, "", "payload")
+    return cast("JsonObject", value)
 
 
 def _check_payload(value: Json, path: str, key: str) -> None:

@@ -158,6 +158,10 @@ class FanIn:
         """Whether the server has WaitOperation, as far as is known by now."""
         return self._long_poll
 
+    def excuse(self, seconds: float) -> None:
+        """Somebody else took that long: it does not count against the last polls, which every wait is to have."""
+        self._give_up_at += seconds
+
     def outcomes(self) -> list[Outcome]:
         """What is over since this was last asked, in the order it came."""
         found = list(self._outcomes)

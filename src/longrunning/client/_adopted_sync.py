@@ -10,19 +10,23 @@ attributes are read (the callable that refreshes them, and the two types), becau
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, final
 
+from .._any import UnknownPayload, message_type
+from .._document import check_payload
+from .._json import any_from_json
 from .._polling import PollFailure
+from .._types import FieldTypes, OperationTypes, types_for
+from ..errors import DocumentError, PayloadError
 from ..names import ROUTING_HEADER
 from ..operation import Operation, wrap
 from ..status import Code, Status
-from ._grpc_errors import failure_of
-from ._transport import CallOptions, ListQuery, Page, RpcFailure
+from ._grpc_errors import closed, failure_of
+from ._transport import FUTURES_OF_API_CORE, SERVICE, CallOptions, ListQuery, Page, RpcFailure
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from .._types import OperationTypes
     from ..method import LroMethod
     from ..registry import TypeRegistry
 
@@ -36,11 +40,31 @@ class Adopted(NamedTuple):
         proto: The operation as it stands there.
         transport: The way to its server.
         metadata: The headers its polls carry there.
+        response_type: The type it was made with for the response; ``None`` if that is no message class.
+        metadata_type: And the one for the metadata.
     """
 
     proto: Message
     transport: AdoptedTransport
     metadata: tuple[tuple[str, str | bytes], ...]
+    response_type: type[Any] | None
+    metadata_type: type[Any] | None
+
+    def types(self, registry: TypeRegistry) -> OperationTypes:
+        """The types its own future goes by; what is not known there is found in the registry."""
+        return OperationTypes(_field(self.response_type), _field(self.metadata_type), registry)
+
+
+def _field(cls: type[Any] | None) -> FieldTypes:
+    return FieldTypes((), any_type=True) if cls is None else FieldTypes((message_type(cls),))
+
+
+def _message_class(cls: object) -> type[Any] | None:
+    try:
+        message_type(cast("type[Any]", cls))
+    except TypeError:
+        return None
+    return cast("type[Any]", cls)
 
 
 def adopted(operation: object) -> Adopted | None:
@@ -49,12 +73,16 @@ def adopted(operation: object) -> Adopted | None:
     Raises:
         TypeError: It is one of the other colour, or one that was not made by a client.
     """
-    cls = type(operation)
-    if not cls.__module__.startswith("google.api_core."):
+    origins = {(cls.__module__, cls.__qualname__) for cls in type(operation).__mro__}
+    mine, other = FUTURES_OF_API_CORE
+    mine, other = other, mine
+    if other in origins:
+        raise TypeError(
+            f"a sync client and an async operation, or the reverse: a {other[0]}.{other[1]} cannot be adopted here"
+        )
+    if mine not in origins:
         return None
     given = cast("Any", operation)
-    if cls.__module__ != "google.api_core.operation":
-        raise TypeError("an operation of an async google-cloud client is not for the sync client")
     refresh = getattr(given, "_refresh", None)
     client = getattr(getattr(refresh, "func", None), "__self__", None)
     if client is None or not hasattr(client, "get_operation"):
@@ -64,7 +92,8 @@ def adopted(operation: object) -> Adopted | None:
     metadata: Any = refresh.keywords.get("metadata") if refresh is not None else None
     # Each poll there appends its routing header to this very list; ours sends exactly one.
     own = tuple((key, value) for key, value in metadata or () if key.lower() != ROUTING_HEADER)
-    return Adopted(given.operation, AdoptedTransport(client), own)
+    types = [_message_class(getattr(given, name, None)) for name in ("_result_type", "_metadata_type")]
+    return Adopted(given.operation, AdoptedTransport(client), own, *types)
 
 
 @final
@@ -89,11 +118,7 @@ class AdoptedTransport:
 
     def get_operation(self, name: str, types: OperationTypes, options: CallOptions) -> Operation[Any, Any]:
         """GetOperation."""
-        try:
-            reply = self._client.get_operation(name, **self._options(options))
-        except Exception as error:
-            raise _failure(error, "GetOperation", types.registry) from error
-        return wrap(reply, types)
+        return wrap(self._call("get_operation", "GetOperation", name, types, options), types)
 
     def list_operations(
         self, query: ListQuery, types: OperationTypes, options: CallOptions
@@ -103,21 +128,15 @@ class AdoptedTransport:
         Raises:
             RpcFailure: Always.
         """
-        raise _unimplemented("ListOperations")
+        raise _unimplemented(SERVICE + "ListOperations")
 
     def cancel_operation(self, name: str, types: OperationTypes, options: CallOptions) -> None:
         """CancelOperation."""
-        try:
-            self._client.cancel_operation(name, **self._options(options))
-        except Exception as error:
-            raise _failure(error, "CancelOperation", types.registry) from error
+        self._call("cancel_operation", "CancelOperation", name, types, options)
 
     def delete_operation(self, name: str, types: OperationTypes, options: CallOptions) -> None:
         """DeleteOperation."""
-        try:
-            self._client.delete_operation(name, **self._options(options))
-        except Exception as error:
-            raise _failure(error, "DeleteOperation", types.registry) from error
+        self._call("delete_operation", "DeleteOperation", name, types, options)
 
     def wait_operation(
         self, name: str, timeout: float | None, types: OperationTypes, options: CallOptions
@@ -127,31 +146,57 @@ class AdoptedTransport:
         Raises:
             RpcFailure: Always, with UNIMPLEMENTED.
         """
-        raise _unimplemented("WaitOperation")
+        raise _unimplemented(SERVICE + "WaitOperation")
 
     def close(self) -> None:
         """Closes nothing: the client belongs to whoever made it."""
 
-    def _options(self, options: CallOptions) -> dict[str, Any]:
+    def _call(self, verb: str, rpc: str, name: str, types: OperationTypes, options: CallOptions) -> Any:
         # They add the routing header themselves, to this very list.
         metadata = [(key, value) for key, value in options.metadata if key != ROUTING_HEADER]
-        return {**self._arguments, "timeout": options.timeout, "metadata": metadata}
+        method = getattr(self._client, verb)
+        try:
+            return method(name, timeout=options.timeout, metadata=metadata, **self._arguments)
+        except Exception as error:
+            raise RpcFailure(_failure(error, types.registry), SERVICE + rpc) from error
 
 
-def _failure(error: Exception, method: str, registry: TypeRegistry) -> RpcFailure:
+# HTTP statuses as their REST clients raise them, where they name no canonical code (code.proto).
+_HTTP: Final = {
+    400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.NOT_FOUND,
+    409: Code.ABORTED, 416: Code.OUT_OF_RANGE, 429: Code.RESOURCE_EXHAUSTED, 499: Code.CANCELLED, 500: Code.INTERNAL,
+    501: Code.UNIMPLEMENTED, 502: Code.UNAVAILABLE, 503: Code.UNAVAILABLE, 504: Code.DEADLINE_EXCEEDED,
+}  # fmt: skip
+
+
+def _failure(error: Exception, registry: TypeRegistry) -> PollFailure:
     """An exception of theirs; the one of gRPC is inside, with everything it said."""
     import grpc
 
     inner = next((cause for cause in getattr(error, "errors", ()) if isinstance(cause, grpc.RpcError)), None)
     if isinstance(error, grpc.RpcError) or inner is not None:
-        return RpcFailure(failure_of(inner or error, registry), method)
-    code: Any = getattr(error, "grpc_status_code", None)
-    details = tuple(detail for detail in getattr(error, "details", None) or () if hasattr(detail, "DESCRIPTOR"))
+        return failure_of(inner or error, registry)
+    if "closed" in str(error).lower() and type(error).__name__ in ("ValueError", "UsageError"):
+        return closed(error)
+    named: Any = getattr(error, "grpc_status_code", None)
+    code = named.value[0] if named is not None else _HTTP.get(getattr(error, "code", 0))
     message: str = getattr(error, "message", None) or str(error)
-    if code is None:  # a connection of requests that broke, a closed channel: no status at all
+    if code is None:  # a connection of requests that broke: no status at all
         transient = isinstance(error, ConnectionError) or "Connection" in type(error).__name__
-        return RpcFailure(PollFailure(status=Status(Code.UNKNOWN, message), transient=transient, cause=error), method)
-    return RpcFailure(PollFailure(status=Status(code.value[0], message, details), cause=error), method)
+        return PollFailure(status=Status(Code.UNKNOWN, message), transient=transient, cause=error)
+    details = [_detail(detail, registry) for detail in getattr(error, "details", None) or ()]
+    return PollFailure(status=Status(code, message, tuple(filter(None, details))), cause=error)
+
+
+def _detail(detail: Any, registry: TypeRegistry) -> Any:
+    """A detail of theirs: a message, or over REST its JSON; ``None`` for what cannot be read."""
+    if hasattr(detail, "DESCRIPTOR"):
+        return detail
+    try:
+        found = any_from_json(check_payload(detail), types_for(None, registry).find_url)
+    except (DocumentError, PayloadError):
+        return None
+    return found if isinstance(found, UnknownPayload) else registry.read(found.type_url, found.value)
 
 
 def _unimplemented(method: str) -> RpcFailure:

@@ -222,6 +222,8 @@ class AsyncOperationsClient:
             snapshot = retyped(proto, None if method is None else session.types(method))
         elif method is None:
             snapshot = Operation.from_proto(cast("Message", proto), registry=session.registry)
+            if foreign is not None:
+                snapshot = retyped(snapshot, foreign.types(session.registry))
         else:
             snapshot = Operation.from_proto(cast("Message", proto), method, registry=session.registry)
         name = snapshot.name if snapshot.done else check_name(snapshot.name)
@@ -289,8 +291,12 @@ class AsyncOperationsClient:
         """
         handles = list(handles)
         results: list[Operation[R, M] | LongRunningError | None] = [None] * len(handles)
-        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
-            results[index] = result
+        outcomes = self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes()
+        try:
+            async for index, result in outcomes:
+                results[index] = result
+        finally:
+            await outcomes.aclose()
         return [result for result in results if result is not None]
 
     async def as_completed(
@@ -315,11 +321,15 @@ class AsyncOperationsClient:
         """
         handles = list(handles)
         error: LongRunningError | None = None
-        async for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
-            if isinstance(result, Operation):
-                yield handles[index]
-            elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
-                error = result
+        outcomes = self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes()
+        try:
+            async for index, result in outcomes:
+                if isinstance(result, Operation):
+                    yield handles[index]
+                elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
+                    error = result
+        finally:
+            await outcomes.aclose()
         if error is not None:
             raise error
 

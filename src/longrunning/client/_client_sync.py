@@ -219,6 +219,8 @@ class OperationsClient:
             snapshot = retyped(proto, None if method is None else session.types(method))
         elif method is None:
             snapshot = Operation.from_proto(cast("Message", proto), registry=session.registry)
+            if foreign is not None:
+                snapshot = retyped(snapshot, foreign.types(session.registry))
         else:
             snapshot = Operation.from_proto(cast("Message", proto), method, registry=session.registry)
         name = snapshot.name if snapshot.done else check_name(snapshot.name)
@@ -284,8 +286,12 @@ class OperationsClient:
         """
         handles = list(handles)
         results: list[Operation[R, M] | LongRunningError | None] = [None] * len(handles)
-        for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
-            results[index] = result
+        outcomes = self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes()
+        try:
+            for index, result in outcomes:
+                results[index] = result
+        finally:
+            outcomes.close()
         return [result for result in results if result is not None]
 
     def as_completed(
@@ -310,11 +316,15 @@ class OperationsClient:
         """
         handles = list(handles)
         error: LongRunningError | None = None
-        for index, result in self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes():
-            if isinstance(result, Operation):
-                yield handles[index]
-            elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
-                error = result
+        outcomes = self._fan_in(handles, timeout, policy, max_concurrency, list_parent).outcomes()
+        try:
+            for index, result in outcomes:
+                if isinstance(result, Operation):
+                    yield handles[index]
+                elif error is None:  # told last: one failure does not stop the rest (WAIT-11)
+                    error = result
+        finally:
+            outcomes.close()
         if error is not None:
             raise error
 

@@ -46,15 +46,19 @@ class AsyncFanInDriver:
             if handle._session.owner is not session.owner:
                 raise ValueError(f"{handle!r} is of another client")
         self._session = session
-        self._handles = handles
+        self._handles = list(dict.fromkeys(handles))  # one that is given twice is waited for once
+        places: dict[Any, list[int]] = {}
+        for place, handle in enumerate(handles):
+            places.setdefault(handle, []).append(place)
+        self._places = [places[handle] for handle in self._handles]
         self._list_parent = list_parent
         self._by_name: dict[str, list[int]] = {}
-        for index, handle in enumerate(handles):
+        for index, handle in enumerate(self._handles):
             self._by_name.setdefault(handle._name, []).append(index)
         self._policy = policy
         self._timeout = timeout
         now = session.clock.now()
-        known = [(handle._snapshot, now - handle._taken) for handle in handles]
+        known = [(handle._snapshot, now - handle._taken) for handle in self._handles]
         self._fan_in = FanIn(
             policy,
             timeout,
@@ -65,6 +69,7 @@ class AsyncFanInDriver:
             long_poll=session.wait_support(policy) if list_parent is None else False,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0  # not the number of tasks: one that is over is there for a moment longer
         self._arrived = asyncio.Event()
         self._failed: BaseException | None = None
 
@@ -74,23 +79,30 @@ class AsyncFanInDriver:
         try:
             while True:
                 self._arrived.clear()
-                sends = fan_in.sends(clock.now())
+                sends = [send for send in fan_in.sends(clock.now()) if not self._is_known(send)]
                 if sends and self._list_parent is not None:
                     sends = await self._sweep(sends)
                 for send in sends:
                     task = asyncio.create_task(self._send(send))
                     self._tasks.add(task)
+                    self._under_way += 1
                     task.add_done_callback(self._tasks.discard)
                 for outcome in fan_in.outcomes():
-                    yield outcome.index, self._result(outcome)
+                    result = self._result(outcome)
+                    for place in self._places[outcome.index]:
+                        held = clock.now()
+                        yield place, result
+                        fan_in.excuse(clock.now() - held)
                 if self._failed is not None:
                     raise self._failed
                 if not fan_in.pending:
                     return
                 await self._pause(fan_in.next_due() - clock.now())
         finally:
-            for task in list(self._tasks):
+            tasks = list(self._tasks)
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)  # none of them is left behind
 
     async def _sweep(self, sends: list[Send]) -> list[Send]:
         """Lists instead of asking for each; returns what is left to be asked for, because no list has it."""
@@ -118,6 +130,14 @@ class AsyncFanInDriver:
             return []
         return [send for send in sends if send.index not in listed]
 
+    def _is_known(self, send: Send) -> bool:
+        """Whether somebody else saw it done meanwhile: then there is nothing to ask."""
+        known = self._handles[send.index]._snapshot
+        if known is None or not known.done:
+            return False
+        self._fan_in.on_snapshot(send.index, known, self._session.clock.now())
+        return True
+
     def _result(self, outcome: Outcome) -> Operation[Any, Any] | LongRunningError:
         step, handle = outcome.step, self._handles[outcome.index]
         if isinstance(step, Finish):
@@ -130,7 +150,7 @@ class AsyncFanInDriver:
             handle._snapshot,
             timeout=self._timeout,
             max_attempts=self._policy.max_attempts,
-            resume_token=handle.resume_token,
+            resume_token=handle.resume_token if handle._name else "",
         )
 
     async def _pause(self, seconds: float) -> None:
@@ -139,10 +159,10 @@ class AsyncFanInDriver:
             await asyncio.sleep(0)
             return
         clock = self._session.clock
-        if seconds == float("inf") or (self._tasks and not isinstance(clock, AsyncSystemClock)):
+        if seconds == float("inf") or (self._under_way and not isinstance(clock, AsyncSystemClock)):
             await self._arrived.wait()  # on a clock that is not the real one, replies come before time goes on
             return
-        if not self._tasks:
+        if not self._under_way:
             await clock.sleep(seconds)
             return
         try:
@@ -154,15 +174,17 @@ class AsyncFanInDriver:
     async def _send(self, send: Send) -> None:
         handle, step = self._handles[send.index], send.step
         session = handle._session
-        options = handle._options(step.rpc_timeout)
         asked = session.clock.now()
         try:
+            options = handle._options(step.rpc_timeout)
             if isinstance(step, LongPoll):
                 snapshot = await session.wait(
                     handle._name, step.server_timeout, handle._types, options, handle._snapshot
                 )
             else:
                 snapshot = await session.get(handle._name, handle._types, options, handle._snapshot)
+            known = handle.offer(snapshot, asked)
+            self._fan_in.on_snapshot(send.index, known, session.clock.now())
         except RpcFailure as error:
             self._fan_in.on_error(send.index, error.failure, session.clock.now())
         except PayloadDecodeError as error:
@@ -171,7 +193,5 @@ class AsyncFanInDriver:
             raise
         except BaseException as error:  # noqa: BLE001 (a fault of the caller's: raised where it can be seen)
             self._failed = error
-        else:
-            known = handle.offer(snapshot, asked)
-            self._fan_in.on_snapshot(send.index, known, session.clock.now())
+        self._under_way -= 1
         self._arrived.set()

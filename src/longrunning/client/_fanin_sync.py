@@ -38,7 +38,7 @@ __all__ = ["FanInDriver"]
 _PAGE: Final = 1000  # as many as a server will put on a page: the cost of waiting through lists is pages
 
 
-_Arrival: TypeAlias = tuple[Send, float, Operation[Any, Any] | RpcFailure | PayloadDecodeError]
+_Arrival: TypeAlias = tuple[Send, float, Operation[Any, Any] | BaseException]
 
 
 @final
@@ -59,15 +59,21 @@ class FanInDriver:
                 raise ValueError(f"{handle!r} is of another client")
         self._session = session
         self._limits = limits
-        self._handles = handles
+        self._handles = list(dict.fromkeys(handles))  # one that is given twice is waited for once
+        places: dict[Any, list[int]] = {}
+        for place, handle in enumerate(handles):
+            places.setdefault(handle, []).append(place)
+        self._places = [places[handle] for handle in self._handles]
         self._list_parent = list_parent
         self._by_name: dict[str, list[int]] = {}
-        for index, handle in enumerate(handles):
+        for index, handle in enumerate(self._handles):
             self._by_name.setdefault(handle._name, []).append(index)
         self._policy = policy
         self._timeout = timeout
         now = session.clock.now()
-        known = [(handle._snapshot, now - handle._taken) for handle in handles]
+        known = [(handle._snapshot, now - handle._taken) for handle in self._handles]
+        # Over a transport that can only block, a long poll would keep a thread from asking for others.
+        blocking = any(not hasattr(handle._session.transport, "futures") for handle in self._handles)
         self._fan_in = FanIn(
             policy,
             timeout,
@@ -75,7 +81,7 @@ class FanInDriver:
             now,
             session.clock.random,
             limits=limits,
-            long_poll=session.wait_support(policy) if list_parent is None else False,
+            long_poll=session.wait_support(policy) if list_parent is None and not blocking else False,
         )
         self._arrived: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
         self._under_way: dict[int, Callable[[], object]] = {}
@@ -86,13 +92,17 @@ class FanInDriver:
         fan_in, clock = self._fan_in, self._session.clock
         try:
             while True:
-                sends = fan_in.sends(clock.now())
+                sends = [send for send in fan_in.sends(clock.now()) if not self._is_known(send)]
                 if sends and self._list_parent is not None:
                     sends = self._sweep(sends)
                 for send in sends:
                     self._send(send)
                 for outcome in fan_in.outcomes():
-                    yield outcome.index, self._result(outcome)
+                    result = self._result(outcome)
+                    for place in self._places[outcome.index]:
+                        held = clock.now()
+                        yield place, result
+                        fan_in.excuse(clock.now() - held)
                 if not fan_in.pending:
                     return
                 self._pause(fan_in.next_due() - clock.now())
@@ -128,6 +138,14 @@ class FanInDriver:
             return []
         return [send for send in sends if send.index not in listed]
 
+    def _is_known(self, send: Send) -> bool:
+        """Whether somebody else saw it done meanwhile: then there is nothing to ask."""
+        known = self._handles[send.index]._snapshot
+        if known is None or not known.done:
+            return False
+        self._fan_in.on_snapshot(send.index, known, self._session.clock.now())
+        return True
+
     def _result(self, outcome: Outcome) -> Operation[Any, Any] | LongRunningError:
         step, handle = outcome.step, self._handles[outcome.index]
         if isinstance(step, Finish):
@@ -140,7 +158,7 @@ class FanInDriver:
             handle._snapshot,
             timeout=self._timeout,
             max_attempts=self._policy.max_attempts,
-            resume_token=handle.resume_token,
+            resume_token=handle.resume_token if handle._name else "",
         )
 
     def _pause(self, seconds: float) -> None:
@@ -168,7 +186,7 @@ class FanInDriver:
             futures = self._futures[id(transport)] = _futures_of(transport, self._limits)
         asked = session.clock.now()
 
-        def landed(reply: Operation[Any, Any] | RpcFailure | PayloadDecodeError) -> None:
+        def landed(reply: Operation[Any, Any] | BaseException) -> None:
             self._arrived.put((send, asked, reply))
 
         options = handle._options(step.rpc_timeout)
@@ -181,7 +199,7 @@ class FanInDriver:
         handle = self._handles[send.index]
         session = handle._session
         self._under_way.pop(send.index, None)
-        if isinstance(send.step, LongPoll) and not isinstance(reply, PayloadDecodeError):
+        if isinstance(send.step, LongPoll) and isinstance(reply, (Operation, RpcFailure)):
             session.learn_wait(reply if isinstance(reply, RpcFailure) else None)
         now = session.clock.now()
         if isinstance(reply, RpcFailure):
@@ -190,6 +208,8 @@ class FanInDriver:
             error = PayloadDecodeError(reply.problem, name=handle._name, operation=handle._snapshot)
             error.__cause__ = reply.__cause__
             self._fan_in.fail(send.index, error)
+        elif isinstance(reply, BaseException):
+            raise reply  # a fault of the caller's, or of a transport of theirs
         else:
             self._fan_in.on_snapshot(send.index, handle.offer(reply, asked), now)
 
@@ -213,7 +233,7 @@ class _ThreadFutures:
                     reply = self._transport.wait_operation(name, step.server_timeout, types, options)
                 else:
                     reply = self._transport.get_operation(name, types, options)
-            except (RpcFailure, PayloadDecodeError) as error:
+            except BaseException as error:  # noqa: BLE001 (raised where it can be seen)
                 landed(error)
             else:
                 landed(reply)

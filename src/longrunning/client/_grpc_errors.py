@@ -32,6 +32,7 @@ __all__ = [
     "require_grpc",
 ]
 
+_A_YEAR: Final = 365 * 86400.0
 _LONGEST_WAIT: Final = 10 * 365 * 86400.0  # seconds; a Duration holds 10,000 years, 64 bits of nanoseconds 292
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 
@@ -90,7 +91,8 @@ def read_failure(
 def _retry_after(status: Status) -> float:
     info = status.retry_info
     # Not ToTimedelta(): a Duration may say 2^62 s, and a server may say anything.
-    return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9) if info is not None else 0.0
+    # And no longer than a year, which is for ever to a wait, but not to a timer.
+    return min(max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9), _A_YEAR) if info is not None else 0.0
 
 
 def failure_of(error: Any, registry: TypeRegistry) -> PollFailure:

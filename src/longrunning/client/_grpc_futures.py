@@ -11,7 +11,6 @@ import grpc
 
 from .._pb import operations_pb2
 from .._polling import LongPoll, Poll
-from ..errors import PayloadDecodeError
 from ..operation import Operation
 from ._grpc_errors import SERVICE, closed, decode_operation, encode_wait, failure_of
 from ._transport import CallOptions, RpcFailure
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GrpcFutures", "Landed", "PollFutures"]
 
-Landed = Callable[[Operation[Any, Any] | RpcFailure | PayloadDecodeError], None]
+Landed = Callable[[Operation[Any, Any] | BaseException], None]
 """Called once with what came of a poll, in any thread."""
 
 
@@ -64,7 +63,7 @@ class GrpcFutures:
                 landed(_failure(failure_of(error, types.registry), SERVICE + rpc, error))
             except grpc.FutureCancelledError as error:
                 landed(_failure(closed(error), SERVICE + rpc, error))
-            except PayloadDecodeError as error:
+            except BaseException as error:  # noqa: BLE001 (an unreadable reply, or a fault: raised where it can be seen)
                 landed(error)
 
         try:

@@ -409,7 +409,7 @@ class _Waiter(Generic[R_co, M_co]):
             handle._snapshot,
             timeout=self._timeout,
             max_attempts=self._state.policy.max_attempts,
-            resume_token=handle.resume_token,
+            resume_token=handle.resume_token if handle._name else "",
         )
 
 

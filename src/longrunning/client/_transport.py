@@ -32,6 +32,13 @@ GET_OPERATION: Final = SERVICE + "GetOperation"
 T_co = TypeVar("T_co", covariant=True)
 
 
+# Module and name of the operation futures of google.api_core: async, sync.
+FUTURES_OF_API_CORE: Final = (
+    ("google.api_core.operation_async", "AsyncOperation"),
+    ("google.api_core.operation", "Operation"),
+)
+
+
 class ForeignOperation(Protocol):
     """An operation future of ``google.api_core``, as far as it matters here."""
 

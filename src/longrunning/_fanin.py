@@ -31,6 +31,7 @@ from ._polling import (
     Sleep,
     Step,
     begin,
+    is_transient,
     on_error,
     on_snapshot,
     on_wake,
@@ -153,10 +154,19 @@ class FanIn:
         """Waits that are not over."""
         return len(self._waits)
 
+    def is_passing(self, failure: PollFailure) -> bool:
+        """Whether a failure is worth another try."""
+        return is_transient(self._policy, failure)
+
     @property
     def long_poll(self) -> bool | None:
         """Whether the server has WaitOperation, as far as is known by now."""
         return self._long_poll
+
+    def is_asking(self, index: int) -> bool:
+        """Whether a wait has an RPC under way."""
+        wait = self._waits.get(index)
+        return wait is not None and wait.sent is not None
 
     def excuse(self, seconds: float) -> None:
         """Somebody else took that long: it does not count against the last polls, which every wait is to have."""

@@ -159,10 +159,10 @@ def test_the_document_is_one(demo: Run) -> None:
 def test_a_deleted_operation_is_gone(demo: Run) -> None:
     """After a delete the server says NOT_FOUND, and what was to be created is created (CTRL-3, WAIT-7)."""
     assert "✓ afterwards: OperationNotFoundError, NOT_FOUND (5)" in demo.step(7)
-    assert "✓ cache-late is there, though its operation was deleted" in demo.step(8)
+    assert "✓ cache-late is there, though its operation was deleted" in demo.step(9)
 
 
-@pytest.mark.parametrize("step", [8, 9])
+@pytest.mark.parametrize("step", [9, 10])
 def test_the_real_clients_get_on_with_the_server(demo: Run, step: int) -> None:
     """The clients of google-cloud-redis create, cancel and delete on the scripted server (demo)."""
     assert "✓ operation.result() is an Instance, at 10.142.0." in demo.step(step)

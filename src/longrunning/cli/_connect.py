@@ -109,7 +109,7 @@ def _policy(link: Link, pace: Pace | None) -> PollPolicy:
     first, last = (1.0, _SLOWEST) if pace.interval is None else (pace.interval, pace.interval)
     return PollPolicy(
         initial=first, maximum=last, timeout=pace.timeout, retry=retry,
-        use_wait_operation=False if pace.progress else None,  # a server that waits itself tells of nothing but the end
+        use_wait_operation=not pace.progress,  # a server that waits itself tells of nothing but the end
     )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def perform(command: Callable[[], Work], interrupted: str = "interrupted") -> Ex
             return work
         import asyncio
 
-        return asyncio.run(_until_terminated(work))
+        return asyncio.run(_until_ended(work, interrupted))
     except CliError as error:
         complain(str(error))
         return error.code
@@ -130,24 +130,30 @@ def perform(command: Callable[[], Work], interrupted: str = "interrupted") -> Ex
         raise SignalError(signal.SIGINT, interrupted) from None
 
 
-async def _until_terminated(work: Coroutine[Any, Any, Exit]) -> Exit:
-    """Lets the termination of the process, like Ctrl-C, cancel the work: the terminal is to be left as it was found."""
+async def _until_ended(work: Coroutine[Any, Any, Exit], interrupted: str) -> Exit:
+    """Lets Ctrl-C, and the termination of the process, cancel the work once: the terminal is to be left as it was found.
+
+    Not asyncio's own Ctrl-C: of that a second one, by somebody impatient, interrupts the tidying up.
+    """
     import asyncio
     from contextlib import suppress
 
-    task, terminated = asyncio.current_task(), False
+    task = asyncio.current_task()
     assert task is not None
+    ended_by: list[int] = []
 
-    def terminate() -> None:
-        nonlocal terminated
-        terminated = True
-        task.cancel()
+    def end(number: int) -> None:
+        if not ended_by:
+            task.cancel()
+        ended_by.append(number)
 
     with suppress(NotImplementedError, ValueError, RuntimeError):  # not on this system, or not in this thread
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
         return await work
     except asyncio.CancelledError:
-        if terminated:
-            raise SignalError(signal.SIGTERM) from None
-        raise
+        if not ended_by:
+            raise
+        message = interrupted if ended_by[0] == signal.SIGINT else ""
+        raise SignalError(ended_by[0], message) from None

@@ -115,7 +115,7 @@ class FanInDriver:
     def _sweep(self, sends: list[Send]) -> list[Send]:
         """Lists instead of asking for each; returns what is left to be asked for, because no list has it."""
         fan_in, session = self._fan_in, self._session
-        listed: set[int] = set()
+        due, listed = {send.index for send in sends}, set[int]()
         query = ListQuery(name=self._list_parent or "", page_size=_PAGE)
         options = session.options(query.name, ())
         try:
@@ -124,6 +124,8 @@ class FanInDriver:
                 page = session.transport.list_operations(query, session.any_types, options)
                 for snapshot in page:
                     for index in self._by_name.get(snapshot.name, ()):
+                        if index not in due and fan_in.is_asking(index):
+                            continue  # its own answer is on the way
                         handle = self._handles[index]
                         known = handle.offer(retyped(snapshot, handle._types), asked)
                         fan_in.on_snapshot(index, known, session.clock.now())
@@ -131,7 +133,12 @@ class FanInDriver:
                 if not page.next_page_token or not fan_in.pending:
                     break
                 query = replace(query, page_token=page.next_page_token)
+        except PayloadDecodeError:  # one operation that cannot be read spoils a page, and no wait
+            self._list_parent = None
         except RpcFailure as error:
+            if not fan_in.is_passing(error.failure) and not error.failure.closed:
+                self._list_parent = None  # a server that does not list is asked for each
+                return [send for send in sends if send.index not in listed]
             for send in sends:
                 if send.index not in listed:
                     fan_in.on_error(send.index, error.failure, session.clock.now())

@@ -66,9 +66,8 @@ class AsyncSession:
 
     def over(self, transport: AsyncTransport) -> AsyncSession:
         """A session of the same client over another transport, which has no WaitOperation."""
-        session = AsyncSession(
-            transport, self.registry, self.policy, self.metadata, self.clock, self.tracing, self.owner
-        )
+        # Without this client's headers, which may be credentials: the transport leads to another server.
+        session = AsyncSession(transport, self.registry, self.policy, (), self.clock, self.tracing, self.owner)
         session._has_wait = False
         return session
 

@@ -67,7 +67,8 @@ class Session:
 
     def over(self, transport: Transport) -> Session:
         """A session of the same client over another transport, which has no WaitOperation."""
-        session = Session(transport, self.registry, self.policy, self.metadata, self.clock, self.tracing, self.owner)
+        # Without this client's headers, which may be credentials: the transport leads to another server.
+        session = Session(transport, self.registry, self.policy, (), self.clock, self.tracing, self.owner)
         session._has_wait = False
         return session
 

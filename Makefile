@@ -144,6 +144,10 @@ mutants: setup ## break the code on purpose and see the tests fail
 fuzz: .venv/.stamp-fuzz ## atheris, for a minute
 	$(BIN)/python -m fuzz
 
+.PHONY: check-fuzz
+check-fuzz: setup ## replay what fuzzing found, and the corpus it starts from
+	$(BIN)/python -m fuzz --replay fuzz/corpus
+
 .venv/.stamp-fuzz: .venv/.stamp
 	@$(BIN)/python -m pip install --quiet -c constraints.txt --group fuzz
 	@touch $@
@@ -177,7 +181,7 @@ build: setup ## sdist and wheel
 wheel-check: build ## what the wheel may hold, and what it may need
 	$(BIN)/python tools/check_wheel.py dist/*.whl
 
-CHECKS := check-fmt lint types arch check-unasync check-generate proto-lint check-repository wheel-check mutants interop
+CHECKS := check-fmt lint types arch check-unasync check-generate proto-lint check-repository wheel-check check-fuzz mutants interop
 
 .PHONY: check
 check: setup ## all that CI runs; ends with the tests, and with every promise proved

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import json
 import threading
 from collections.abc import AsyncGenerator, Generator
@@ -497,6 +498,8 @@ async def test_a_channel_closed_before(both: Both) -> None:
             await both(handle.wait())
 
 
+# grpcio 1.66 cancels an intercepted call once more when it is collected, and complains that the channel is closed.
+@pytest.mark.filterwarnings("ignore:.*InterceptedCall.__del__:pytest.PytestUnraisableExceptionWarning")
 def test_a_cancelled_wait_ends_its_poll_over_their_client() -> None:
     """Cancelling a task that waits for an adopted operation ends the poll at the server, and nothing else (CTRL-5, WAIT-9)."""
 
@@ -511,6 +514,7 @@ def test_a_cancelled_wait_ends_its_poll_over_their_client() -> None:
             assert (call.rpc, call.outcome) == (GET, Code.CANCELLED)
 
     run(body())
+    gc.collect()  # so that it complains here
 
 
 @both_colours

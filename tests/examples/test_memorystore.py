@@ -38,7 +38,7 @@ class Run:
 
     def step(self, number: int) -> str:
         """What one step of it shows."""
-        return re.split(r"^\d  ", self.output, flags=re.MULTILINE)[number]
+        return re.split(r"^\d+  ", self.output, flags=re.MULTILINE)[number]
 
 
 def piped() -> Run:

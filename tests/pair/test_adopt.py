@@ -251,6 +251,16 @@ async def test_headers_of_the_given_handle_go_along(both: Both) -> None:
 
 
 @both_colours
+async def test_headers_of_the_client_stay_at_home(both: Both) -> None:
+    """The client's own headers, which may be credentials, are not sent to the server of an adopted operation (CTRL-5)."""
+    async with cloud(both) as here:
+        client = both.client(here.channel, metadata=[("x-secret", "1")])
+        await both(client.adopt(await here.create(), CREATE_INSTANCE).wait())
+        assert here.theirs.calls
+        assert all(call.header("x-secret") == () for call in here.theirs.calls)
+
+
+@both_colours
 async def test_headers_of_their_future_go_along(both: Both) -> None:
     """The metadata their future was made with reaches every poll; their list does not grow, as it does there (CTRL-5, WAIT-10)."""
     async with cloud(both, scripts={"operations/1": [pending(times=4), created()]}) as here:

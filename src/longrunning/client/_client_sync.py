@@ -203,7 +203,7 @@ class OperationsClient:
 
         Args:
             operation: A ``google.longrunning.Operation`` message, such as a plain stub returns; a snapshot; or the operation of
-                a google-cloud client (``google.api_core``), whose own connection is used from then on.
+                a google-cloud client (``google.api_core``), whose own connection is used from then on, without this client's headers.
             method: As in `attach`; without it, a snapshot keeps the types it has.
             metadata: As in `attach`.
 

@@ -98,7 +98,7 @@ class AsyncGrpcTransport:
         loop = getattr(self._channel, "_loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
             raise RuntimeError(
-                "this channel belongs to another event loop: make channel and client inside each asyncio.run() (PKG-3)"
+                "this channel belongs to another event loop: make channel and client inside each asyncio.run()"
             )
         task = asyncio.current_task()
         cancelled_before = task.cancelling() if task is not None else 0

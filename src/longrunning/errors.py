@@ -26,7 +26,10 @@ so they are four different branches::
     ├── DescriptorError               a descriptor set or a method descriptor cannot be used (also a ``ValueError``)
     ├── ResumeTokenError              a resume token is not one, or of another method (also a ``ValueError``)
     ├── RegistryConflictError         one name, two different types (also a ``ValueError``)
-    └── MissingExtraError             a feature whose extra is not installed (also an ``ImportError``)
+    ├── MissingExtraError             a feature whose extra is not installed (also an ``ImportError``)
+    ├── LeaseLostError                server: a worker's lease went to somebody else
+    ├── OperationConflictError        server: one operation at a time on this resource (``resource``)
+    └── StoreUnavailableError         server: the store cannot be read or written right now
 
 Laws of this file:
 
@@ -50,12 +53,14 @@ __all__ = [
     "DescriptorError",
     "DocumentError",
     "InvalidTypeUrlError",
+    "LeaseLostError",
     "LongRunningError",
     "MalformedOperationError",
     "MissingExtraError",
     "NestingError",
     "NoResultError",
     "OperationCancelledError",
+    "OperationConflictError",
     "OperationError",
     "OperationNotDoneError",
     "OperationNotFoundError",
@@ -66,6 +71,7 @@ __all__ = [
     "ResumeTokenError",
     "RpcError",
     "StartError",
+    "StoreUnavailableError",
     "TypeMismatchError",
     "UnknownTypeError",
     "WaitTimeoutError",
@@ -370,3 +376,34 @@ class MissingExtraError(LongRunningError, ImportError):
             self.extra,
             self.feature,
         )  # ImportError keeps its text where only its own __init__ can put it
+
+
+class LeaseLostError(LongRunningError):
+    """A worker wrote to an operation whose lease it no longer holds: somebody else has it, or it is done (server side)."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(f"the lease on {_subject(name)} is lost: nothing was written", name=name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name,)
+
+
+class OperationConflictError(LongRunningError):
+    """Another operation works on the same resource, and the service allows one at a time (server side, AIP-151).
+
+    Attributes:
+        resource: The resource.
+    """
+
+    resource: str
+
+    def __init__(self, resource: str) -> None:
+        self.resource = resource
+        super().__init__(f"another operation on {resource!r} is not done: wait for it, then try again")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.resource,)
+
+
+class StoreUnavailableError(LongRunningError):
+    """The store of operations cannot be read or written right now; nothing was acknowledged (server side)."""

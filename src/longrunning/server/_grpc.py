@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adds a server of operations to a gRPC server of either kind, with reflection and health checks on request."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, final
+
+import grpc
+import grpc.aio
+
+from ..errors import MissingExtraError
+from . import _grpc_aio, _grpc_sync
+from ._grpc_edge import MESSAGES, SERVICE
+
+if TYPE_CHECKING:
+    from ._server import OperationsServer
+
+__all__ = ["Methods", "add_to"]
+
+
+@final
+class Methods(grpc.GenericRpcHandler):
+    """Finds the handler of a path; methods may be registered at any time."""
+
+    def __init__(self, server: OperationsServer, make: Callable[[str], grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self._server = server
+        self._make = make
+        self._known: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """The handler of a path, or ``None``."""
+        path = handler_call_details.method
+        found = self._known.get(path)
+        if found is None and (path in MESSAGES or self._server.registered(path) is not None):
+            found = self._known[path] = self._make(path)
+        return found
+
+
+def add_to(server: OperationsServer, grpc_server: Any, *, reflection: bool, health: bool) -> None:
+    """Serves on a gRPC server of either kind.
+
+    Raises:
+        MissingExtraError: What it needs is not installed.
+        TypeError: It is no gRPC server.
+    """
+    if isinstance(grpc_server, grpc.aio.Server):
+        handler_for = _grpc_aio.handler_for
+    elif isinstance(grpc_server, grpc.Server):
+        handler_for = _grpc_sync.handler_for
+    else:
+        raise TypeError(f"a grpc.aio.Server or a grpc.Server is needed; got {grpc_server!r}")
+    grpc_server.add_generic_rpc_handlers((Methods(server, lambda path: handler_for(server, path)),))
+    if reflection:
+        _reflect(server, grpc_server)
+    if health:
+        _tell_health(server, grpc_server)
+
+
+def _reflect(server: OperationsServer, grpc_server: Any) -> None:
+    try:
+        reflection: Any = importlib.import_module("grpc_reflection.v1alpha.reflection")  # it ships no types
+    except ImportError as error:
+        raise MissingExtraError("server", "gRPC reflection") from error
+    services = {path.split("/")[1] for path in server.methods}
+    reflection.enable_server_reflection([*sorted(services), SERVICE, reflection.SERVICE_NAME], grpc_server)
+
+
+def _tell_health(server: OperationsServer, grpc_server: Any) -> None:
+    try:
+        health: Any = importlib.import_module("grpc_health.v1.health")  # they ship no types
+        health_pb2: Any = importlib.import_module("grpc_health.v1.health_pb2")
+        health_pb2_grpc: Any = importlib.import_module("grpc_health.v1.health_pb2_grpc")
+    except ImportError as error:
+        raise MissingExtraError("server", "gRPC health checks") from error
+    servicer: Any = health.HealthServicer()
+    serving = health_pb2.HealthCheckResponse
+
+    def tell(running: bool) -> None:  # noqa: FBT001
+        for service in ("", SERVICE):
+            servicer.set(service, serving.SERVING if running else serving.NOT_SERVING)
+
+    server.observe(tell)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The edge to ``grpc.aio``: the server of operations runs on the event loop that the gRPC server runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from ..status import Status
+from ._grpc_edge import STATUS_CODES, answer, status_of, trailers_of
+
+if TYPE_CHECKING:
+    from ._server import OperationsServer
+
+__all__ = ["abort", "handler_for"]
+
+
+def handler_for(server: OperationsServer, path: str) -> grpc.RpcMethodHandler[Any, Any]:
+    """The handler of one RPC. Bytes in, bytes out: no serializers."""
+
+    async def handle(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        try:
+            return await answer(server, path, data, context, threaded=False)
+        except grpc.aio.AbortError:  # `validate` aborted the RPC itself
+            raise
+        except Exception as error:  # noqa: BLE001 (told apart, logged and answered there)
+            await abort(context, status_of(error, path))
+
+    return grpc.unary_unary_rpc_method_handler(handle)
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], status: Status) -> NoReturn:
+    """Answers an RPC with a status."""
+    code = STATUS_CODES.get(int(status.code), grpc.StatusCode.UNKNOWN)
+    if code is grpc.StatusCode.OK:
+        code = grpc.StatusCode.UNKNOWN
+    await context.abort(code, status.message, trailers_of(status))
+    raise asyncio.CancelledError  # not reached: abort raises

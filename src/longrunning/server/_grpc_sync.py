@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The edge to ``grpc.server``: each RPC hands its work to the event loop of the server of operations, and blocks its thread."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+
+from ..status import Code, Status
+from ._grpc_edge import STATUS_CODES, answer, status_of, trailers_of
+from ._refusal import refuse
+
+if TYPE_CHECKING:
+    from ._server import OperationsServer
+
+__all__ = ["abort", "handler_for"]
+
+
+def handler_for(server: OperationsServer, path: str) -> grpc.RpcMethodHandler[Any, Any]:
+    """The handler of one RPC. Bytes in, bytes out: no serializers."""
+
+    def handle(data: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            return _answer(server, path, data, context)
+        except concurrent.futures.CancelledError:  # the caller went away, or the server did
+            abort(context, Status(Code.UNAVAILABLE, "the server of operations is shutting down"))
+        except Exception as error:
+            if type(error) is Exception and not error.args:  # how grpc.server says that `validate` aborted the RPC
+                raise
+            abort(context, status_of(error, path))
+
+    return grpc.unary_unary_rpc_method_handler(handle)
+
+
+def _answer(server: OperationsServer, path: str, data: bytes, context: grpc.ServicerContext) -> bytes:
+    try:
+        loop = server.loop
+    except RuntimeError:
+        raise refuse(Code.UNAVAILABLE, "the server of operations is not running (yet, or any more)") from None
+    answering = answer(server, path, data, context, threaded=True)
+    try:
+        answered = asyncio.run_coroutine_threadsafe(answering, loop)
+    except RuntimeError:  # it ended just now
+        answering.close()
+        raise refuse(Code.UNAVAILABLE, "the server of operations is not running any more") from None
+    context.add_callback(lambda: (answered.cancel(), None)[1])  # called at the end of the RPC, whoever ends it
+    return answered.result()
+
+
+def abort(context: grpc.ServicerContext, status: Status) -> NoReturn:
+    """Answers an RPC with a status."""
+    code = STATUS_CODES.get(int(status.code), grpc.StatusCode.UNKNOWN)
+    if code is grpc.StatusCode.OK:
+        code = grpc.StatusCode.UNKNOWN
+    context.set_trailing_metadata(trailers_of(status))
+    context.abort(code, status.message)

@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""`Limits`: every bound of a server, in one value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Final, final
+
+__all__ = ["Limits"]
+
+_DAY: Final = 86_400.0
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of a server. Durations are seconds, or ``timedelta``.
+
+    Attributes:
+        default_page_size: Operations on a page where the caller names no number.
+        max_page_size: Operations on a page; a larger number is coerced to it (AIP-158).
+        max_scan: Records looked at for one page of a filtered list; what was found by then is returned, with a token.
+        max_filter_length: Characters of a filter.
+        max_wait: Longest WaitOperation; longer ones are answered with the state of then.
+        max_waits: Waits at once; beyond it a WaitOperation is answered at once, as one with a timeout of 0.
+        max_thread_waits: The same on a ``grpc.server``, where each takes a thread of its pool.
+        max_attempts: How many workers may die over an operation before it is given up (RUN-3).
+        lease_ttl: How long a worker that does not renew keeps an operation: the longest gap after a crash.
+        cancel_grace: Time a handler gets to follow a request to cancel, before its task is cancelled.
+        shutdown_grace: Time running handlers get at the end.
+        reconcile_interval: How often operations nobody works on are looked for.
+        retention: How long done operations are kept (SRV-9).
+        purge_interval: How often those past it are looked for.
+        purge_batch: How many are removed in one step.
+        max_request_bytes: Size of a stored request.
+        max_metadata_bytes: Size of metadata.
+        max_response_bytes: Size of a response; gRPC clients refuse messages of more than 4 MiB unless told otherwise.
+        max_checkpoint_bytes: Size of a checkpoint.
+    """
+
+    default_page_size: int = 50
+    max_page_size: int = 1000
+    max_scan: int = 10_000
+    max_filter_length: int = 2_000
+    max_wait: float | timedelta = 3_600.0
+    max_waits: int = 50_000
+    max_thread_waits: int = 8
+    max_attempts: int = 5
+    lease_ttl: float | timedelta = 15.0
+    cancel_grace: float | timedelta = 10.0
+    shutdown_grace: float | timedelta = 30.0
+    reconcile_interval: float | timedelta = 1.0
+    retention: float | timedelta = 30 * _DAY
+    purge_interval: float | timedelta = 60.0
+    purge_batch: int = 500
+    max_request_bytes: int = 4 << 20
+    max_metadata_bytes: int = 1 << 20
+    max_response_bytes: int = 4 << 20
+    max_checkpoint_bytes: int = 16 << 20
+
+    def __post_init__(self) -> None:
+        """Turns durations into seconds and refuses what makes no sense."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, timedelta):
+                value = value.total_seconds()
+                object.__setattr__(self, field.name, value)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+                raise TypeError(f"{field.name} is a number; got {value!r}")
+            zero_is_fine = field.name in {
+                "cancel_grace",
+                "shutdown_grace",
+                "max_waits",
+                "max_thread_waits",
+                "retention",
+            }
+            if value < 0 or (value == 0 and not zero_is_fine):
+                raise ValueError(f"{field.name} cannot be {value!r}")
+        if self.default_page_size > self.max_page_size:
+            raise ValueError(f"default_page_size {self.default_page_size} exceeds max_page_size {self.max_page_size}")
+
+    def seconds(self, name: str) -> float:
+        """A duration among them, in seconds."""
+        return float(getattr(self, name))

@@ -1,0 +1,506 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""`OperationsServer`: ordinary typed functions in, durable operations out."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, final
+
+from .._pb import operations_pb2
+from ..errors import StartError
+from ..method import LroMethod
+from ..policy import DEFAULT, Default
+from ..registry import TypeRegistry
+from ..status import Code
+from ._authorization import Authorizer, Call, Rpc
+from ._executor import Executor, LocalExecutor
+from ._handlers import Registered, Registrar, Validate, is_async, parent_reader
+from ._limits import Limits
+from ._names import NamePattern
+from ._pagetokens import PageTokens
+from ._reconciler import Reconciler
+from ._refusal import Refusal, refuse
+from ._service import OperationsService
+from ._telemetry import telemetry
+from ._waiting import Waiting
+from ._worker import Worker
+from .filtering import Schema
+from .storage import OperationStore
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+__all__ = ["OperationsServer"]
+
+Req = TypeVar("Req")
+R = TypeVar("R")
+M = TypeVar("M")
+T = TypeVar("T")
+
+_DEFAULT_NAMES: Final = NamePattern("operations/{operation}")
+_DEFAULT_REGISTRY: Final = TypeRegistry()
+_PAGE_TOKENS: Final = "page-tokens"
+_START_SECONDS: Final = 30.0  # a store that takes longer to open is not going to
+
+
+@final
+class _Running:
+    """What exists between the start and the end of a server."""
+
+    def __init__(
+        self, service: OperationsService, worker: Worker, waiting: Waiting, tasks: Sequence[asyncio.Task[None]]
+    ) -> None:
+        self.service = service
+        self.worker = worker
+        self.waiting = waiting
+        self.tasks = tasks
+        self.loop = asyncio.get_running_loop()
+
+
+@final
+class OperationsServer:
+    """Serves ``google.longrunning.Operations`` for the methods of a service.
+
+    ::
+
+        server = OperationsServer(store=SqliteStore("operations.db"), authorizer=AllowAll())
+
+
+        @server.method(CREATE_SHELF)
+        async def create_shelf(request: CreateShelfRequest, context: AsyncOperationContext[OperationMetadata]) -> Shelf: ...
+
+
+        grpc_server = grpc.aio.server(options=SERVER_OPTIONS)
+        server.add_to(grpc_server)
+        async with server:
+            await grpc_server.start()
+            await grpc_server.wait_for_termination()
+
+    It runs inside ``async with`` (or ``with``, for a ``grpc.server``: then on a thread of its own). What it promises is
+    written in its documentation page "Guarantees": handlers run at least once, and exactly one outcome is published.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: OperationStore,
+        authorizer: Authorizer,
+        executor: Executor | None = None,
+        names: NamePattern = _DEFAULT_NAMES,
+        registry: TypeRegistry = _DEFAULT_REGISTRY,
+        limits: Limits | None = None,
+        page_token_keys: Sequence[bytes] | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        """Makes a server; nothing happens before it is entered.
+
+        Args:
+            store: Where operations are kept.
+            authorizer: Who may do what. `AllowAll` has to be written out.
+            executor: What brings operations to handlers; by default they run in this process (`LocalExecutor`).
+            names: How operations are named.
+            registry: Types of payloads beyond those the methods declare, for filters.
+            limits: Its bounds.
+            page_token_keys: Random keys of 16 bytes or more that sign page tokens; the first signs, all are accepted. By
+                default a key that is kept in the store, so that all servers on one store share it.
+            tracer_provider: Where spans go; without, there are none.
+            meter_provider: Where metrics go; without, there are none.
+
+        Raises:
+            MissingExtraError: A provider was given, but OpenTelemetry is not installed.
+            TypeError: `store`, `authorizer` or `executor` is not one.
+            ValueError: A key is too short.
+        """
+        _demand("store", store, OperationStore)
+        _demand("authorizer", authorizer, Authorizer)
+        _demand("executor", LocalExecutor() if executor is None else executor, Executor)
+        self._store = store
+        self._authorizer = authorizer
+        self._executor = LocalExecutor() if executor is None else executor
+        self._names = names
+        self._registry = registry
+        self._limits = Limits() if limits is None else limits
+        self._tokens = None if page_token_keys is None else PageTokens(page_token_keys)
+        self._telemetry = telemetry(tracer_provider, meter_provider)
+        self._methods: dict[str, Registered] = {}
+        self._schema: Schema | None = None
+        self._running: _Running | None = None
+        self._starting = False
+        self._thread: tuple[threading.Thread, Callable[[], None]] | None = None
+        self._observers: list[Callable[[bool], object]] = []
+
+    # -- registration --------------------------------------------------------------------------------------------
+
+    def method(
+        self,
+        method: LroMethod[Req, R, M],
+        *,
+        parent: str | Callable[[Req], str] | Default = DEFAULT,
+        resource: Callable[[Req], str] | None = None,
+        validate: Validate[Req, R] | None = None,
+        metadata: Callable[[Req], M] | None = None,
+        serve: bool = True,
+        max_attempts: int | None = None,
+    ) -> Registrar[Req, R, M]:
+        """Registers the handler of a method; used as a decorator.
+
+        The handler is ``async def (request, context: AsyncOperationContext[M]) -> R``, which runs on the event loop, or
+        ``def (request, context: OperationContext[M]) -> R``, which runs in a thread. What it returns is the response. It
+        fails the operation by raising `OperationError` with any status; what else it raises is logged, and told as UNKNOWN.
+        It may run more than once: after a crash it runs again, with its checkpoint.
+
+        Args:
+            method: What the RPC takes and returns.
+            parent: The parent of its operations: a text, a function of the request, or, by default, the longest beginning
+                of the request's ``parent``, ``name`` or ``<resource>.name`` that is a parent by the name pattern.
+            resource: What no two operations may work on at once, such as ``lambda request: request.name``: a second start
+                is ABORTED (AIP-151). By default there is no such rule.
+            validate: ``(request, grpc_context)``, async or not: runs before anything is stored, and what it raises as
+                `OperationError` is the RPC's error. May return `answer_now` for a request that only asks to be validated.
+            metadata: Makes the metadata that the operation begins with.
+            serve: Whether the RPC itself is served on the servers this one is added to. Servicers written by hand call
+                `start` instead.
+            max_attempts: How many workers may die over one operation (by default `Limits.max_attempts`).
+
+        Raises:
+            ValueError: The method is registered already, or the parent cannot be read from its request.
+        """
+        if method.path in self._methods:
+            raise ValueError(f"{method.path} has a handler already")
+        attempts = self._limits.max_attempts if max_attempts is None else max_attempts
+        if attempts < 1:
+            raise ValueError(f"an operation needs at least one attempt; got {attempts}")
+        reader = parent_reader(method, self._names, None if isinstance(parent, Default) else parent)
+
+        def register(handler: Any) -> Any:
+            if not callable(handler):
+                raise TypeError(f"a handler is a function; got {handler!r}")
+            if method.path in self._methods:
+                raise ValueError(f"{method.path} has a handler already")
+            self._methods[method.path] = Registered(
+                method=method,
+                handler=handler,
+                runs_on_loop=is_async(handler),
+                parent=reader,
+                resource=resource,
+                validate=validate,
+                metadata=metadata,
+                served=serve,
+                max_attempts=attempts,
+            )
+            self._schema = None
+            return handler
+
+        return cast("Registrar[Req, R, M]", register)
+
+    @property
+    def methods(self) -> Mapping[str, LroMethod[Any, Any, Any]]:
+        """The methods that have a handler, by path."""
+        return MappingProxyType({path: registered.method for path, registered in self._methods.items()})
+
+    @property
+    def names(self) -> NamePattern:
+        """How operations are named."""
+        return self._names
+
+    @property
+    def limits(self) -> Limits:
+        """Its bounds."""
+        return self._limits
+
+    # -- starting by hand ----------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        method: LroMethod[Req, Any, Any],
+        request: Req,
+        grpc_context: Any = None,
+        *,
+        parent: str = "",
+        request_id: str = "",
+    ) -> operations_pb2.Operation:
+        """Starts an operation from a servicer written by hand; when it returns, the operation is stored.
+
+        Args:
+            method: A method that has a handler.
+            request: The request message.
+            grpc_context: The context of the RPC: it is aborted where the operation is not started, and the authorizer gets
+                to see it. ``None`` for starts from within the process.
+            parent: The operation's parent; empty for what the method's registration says.
+            request_id: The caller's id of the request (AIP-155); empty for the ``request_id`` in the request, if it has one.
+
+        Returns:
+            What the RPC returns.
+
+        Raises:
+            StartError: The operation is not started, and there is no context to abort.
+            ValueError: The method has no handler.
+            RuntimeError: The server is not running.
+        """
+        registered = self._methods.get(method.path)
+        if registered is None:
+            raise ValueError(f"{method.path} has no handler: register one with server.method(…)")
+        try:
+            call = self._call_of(grpc_context, method.path, parent, request)
+            starting = self.service.start(registered, request, call, request_id=request_id)
+            return await self._on_loop(starting)
+        except Refusal as refusal:
+            if grpc_context is None:
+                raise StartError(refusal.status.code, refusal.status, method=method.path) from None
+            from ._grpc_aio import abort
+
+            await abort(grpc_context, refusal.status)
+            raise AssertionError from None  # abort raises
+
+    def start_blocking(
+        self,
+        method: LroMethod[Req, Any, Any],
+        request: Req,
+        grpc_context: Any = None,
+        *,
+        parent: str = "",
+        request_id: str = "",
+    ) -> operations_pb2.Operation:
+        """The same for servicers of a ``grpc.server``, and any other thread but that of the event loop.
+
+        Raises:
+            StartError: The operation is not started, and there is no context to abort.
+            ValueError: The method has no handler.
+            RuntimeError: The server is not running, or this is its own thread.
+        """
+        registered = self._methods.get(method.path)
+        if registered is None:
+            raise ValueError(f"{method.path} has no handler: register one with server.method(…)")
+        loop = self.loop
+        if _running_loop() is loop:
+            raise RuntimeError("start_blocking() would block the event loop the server runs on: await start() there")
+        try:
+            call = self._call_of(grpc_context, method.path, parent, request)
+            starting = self.service.start(registered, request, call, request_id=request_id)
+            return asyncio.run_coroutine_threadsafe(starting, loop).result()
+        except Refusal as refusal:
+            if grpc_context is None:
+                raise StartError(refusal.status.code, refusal.status, method=method.path) from None
+            from ._grpc_sync import abort
+
+            abort(grpc_context, refusal.status)
+            raise AssertionError from None  # abort raises
+
+    def _call_of(self, grpc_context: Any, path: str, parent: str, request: Any) -> Call:
+        if grpc_context is None:
+            return Call(Rpc.START, parent, method=path, request=request)
+        from ._grpc_edge import call_of
+
+        return call_of(grpc_context, Rpc.START, parent, method=path, request=request)
+
+    async def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        loop = self.loop
+        if asyncio.get_running_loop() is loop:
+            return await coroutine
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+    # -- serving -------------------------------------------------------------------------------------------------
+
+    def add_to(self, grpc_server: Any, *, reflection: bool = False, health: bool = False) -> None:
+        """Serves the five methods, and those that have handlers, on a gRPC server.
+
+        Args:
+            grpc_server: A ``grpc.aio.Server`` made with `SERVER_OPTIONS`, or a ``grpc.Server``.
+            reflection: Whether to answer ``grpc.reflection.v1alpha`` about these services, for tools that ask.
+            health: Whether to answer ``grpc.health.v1``: SERVING while this server runs.
+
+        Raises:
+            MissingExtraError: What it needs is not installed.
+            TypeError: It is no gRPC server.
+        """
+        from ._grpc import add_to
+
+        add_to(self, grpc_server, reflection=reflection, health=health)
+
+    @property
+    def service(self) -> OperationsService:
+        """What transports call; on the event loop of the server.
+
+        Raises:
+            Refusal: UNAVAILABLE: the server is not running.
+        """
+        if self._running is None:
+            raise refuse(Code.UNAVAILABLE, "the server of operations is not running (yet, or any more)")
+        return self._running.service
+
+    def registered(self, path: str) -> Registered | None:
+        """The method of a path, for transports; ``None`` where its RPC is not served here."""
+        found = self._methods.get(path)
+        return found if found is not None and found.served else None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop it runs on.
+
+        Raises:
+            RuntimeError: It is not running.
+        """
+        if self._running is None:
+            raise RuntimeError("the server of operations is not running: enter it with `async with` (or `with`) first")
+        return self._running.loop
+
+    def observe(self, observer: Callable[[bool], object]) -> None:
+        """Calls back with whether it runs, now and whenever that changes."""
+        self._observers.append(observer)
+        observer(self._running is not None)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._running is not None or self._starting:
+            raise RuntimeError("the server of operations is running already")
+        self._starting = True
+        try:
+            await self._store.open()
+            try:
+                self._running = await self._run()
+            except BaseException:
+                await self._store.close()
+                raise
+        finally:
+            self._starting = False
+        self._tell()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        running = self._running
+        if running is None:
+            return
+        self._running = None  # from here on every call is UNAVAILABLE
+        self._tell()
+        reconciling, *others = running.tasks
+        await _cancel([reconciling])
+        await running.waiting.close()  # whoever waits is told how things stand
+        try:
+            await running.worker.stop(self._limits.seconds("shutdown_grace"))  # the leases are kept meanwhile
+        finally:
+            await _cancel(others)
+            await self._executor.close()
+            await self._store.close()
+
+    async def _run(self) -> _Running:
+        tokens = self._tokens or PageTokens([await self._store.secret(_PAGE_TOKENS)])
+        waiting = Waiting(self._store)
+        worker = Worker(
+            self._store,
+            self._methods,
+            limits=self._limits,
+            registry=self._registry,
+            telemetry=self._telemetry,
+            wake=waiting.wake,
+        )
+        service = OperationsService(
+            self._store,
+            authorizer=self._authorizer,
+            executor=self._executor,
+            worker=worker,
+            waiting=waiting,
+            names=self._names,
+            methods=self._methods,
+            schema=self._filter_schema,
+            limits=self._limits,
+            tokens=tokens,
+            telemetry=self._telemetry,
+        )
+        await self._executor.open(worker)
+        reconciler = Reconciler(self._store, self._executor, self._methods, limits=self._limits, wake=waiting.wake)
+        tasks = [
+            asyncio.create_task(reconciler.keep_reconciling(), name="longrunning-reconcile"),
+            asyncio.create_task(reconciler.keep_purging(), name="longrunning-purge"),
+            asyncio.create_task(worker.keep_leases(), name="longrunning-leases"),
+        ]
+        return _Running(service, worker, waiting, tasks)
+
+    def _filter_schema(self) -> Schema:
+        if self._schema is None:
+            self._schema = Schema.of_methods(self.methods.values(), self._registry)
+        return self._schema
+
+    def _tell(self) -> None:
+        for observer in self._observers:
+            observer(self._running is not None)
+
+    # -- running on a thread, for grpc.server --------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            raise RuntimeError("the server of operations is running already")
+        started: list[BaseException | None] = []
+        ready = threading.Event()
+        ending: list[Callable[[], None]] = []
+
+        async def main() -> None:
+            end = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def stop() -> None:
+                loop.call_soon_threadsafe(end.set)
+
+            ending.append(stop)
+            async with self:
+                started.append(None)
+                ready.set()
+                await end.wait()
+
+        def run() -> None:
+            try:
+                asyncio.run(main())
+            except BaseException as error:
+                if started:
+                    raise
+                started.append(error)
+            finally:
+                ready.set()
+
+        thread = threading.Thread(target=run, name="longrunning-server", daemon=True)
+        thread.start()
+        ready.wait()
+        if started[0] is not None:
+            thread.join()
+            raise started[0]
+        self._thread = (thread, ending[0])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._thread is None:
+            return
+        (thread, end), self._thread = self._thread, None
+        end()
+        thread.join()
+
+    def __repr__(self) -> str:
+        state = "running" if self._running is not None else "not running"
+        return f"<OperationsServer {len(self._methods)} method(s), {self._names.template}, {state}>"
+
+
+def _demand(what: str, value: object, kind: type[Any]) -> None:
+    if not isinstance(value, kind) or isinstance(value, type):
+        raise TypeError(f"{what} is a {kind.__name__}; got {value!r}")
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

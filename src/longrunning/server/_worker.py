@@ -1,0 +1,311 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""`Worker`: claims operations, runs their handlers, keeps their leases alive, and publishes what came of them.
+
+Laws of this file:
+
+1. Nothing is published but by `OperationStore.finish`, with the fencing number of the lease.
+2. A lease that is lost ends the attempt. What the handler returns after that is thrown away.
+3. What a handler raises reaches callers only if it is an `OperationError`. Everything else is logged in full and told as
+   "the handler failed".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any, Final, final
+
+from google.protobuf import empty_pb2
+
+from ..errors import LeaseLostError, OperationError, StoreUnavailableError
+from ..registry import TypeRegistry
+from ..status import Code, Status
+from ._contexts import AsyncOperationContext, OperationContext, check_type
+from ._handlers import Registered
+from ._holding import Holding, Interrupt
+from ._limits import Limits
+from ._telemetry import Telemetry
+from .storage import CANCELLED, ClaimTerms, Lease, OperationStore, Outcome
+
+__all__ = ["RunResult", "Worker"]
+
+_log: Final = logging.getLogger("longrunning.server")
+
+_RENEWALS: Final = 3  # in the time of a lease: two may fail before it is lost
+_RETRY: Final = (0.05, 2.0)  # seconds between attempts to publish an outcome: the first, and the longest
+_STOP_SECONDS: Final = 2.0  # what an interrupted handler gets to clean up at shutdown
+
+
+class RunResult(Enum):
+    """What came of running an operation by name."""
+
+    SETTLED = "settled"  # it is done, by this run or by another, or absent
+    ELSEWHERE = "elsewhere"  # somebody else holds the lease, or no worker here knows the method
+    GIVEN_UP = "given up"  # this run lost the lease or gave it back
+
+
+@final
+class Worker:
+    """Runs handlers in this process. Everything happens on the event loop, but for handlers that are ordinary functions."""
+
+    def __init__(
+        self,
+        store: OperationStore,
+        methods: Mapping[str, Registered],
+        *,
+        limits: Limits,
+        registry: TypeRegistry,
+        telemetry: Telemetry,
+        wake: Callable[[Iterable[str]], None],
+    ) -> None:
+        self._store = store
+        self._methods = methods
+        self._limits = limits
+        self._registry = registry
+        self._telemetry = telemetry
+        self._wake = wake
+        self._held: dict[str, Holding] = {}
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+
+    @property
+    def terms(self) -> ClaimTerms:
+        """How it claims."""
+        return ClaimTerms(worker=self._id, methods=frozenset(self._methods), ttl=self._limits.seconds("lease_ttl"))
+
+    async def run(self, name: str) -> RunResult:
+        """Claims an operation, if it is to be had, and works on it to the end of the attempt."""
+        if self._stopping:
+            return RunResult.GIVEN_UP
+        lease = await self._store.claim(name, self.terms)
+        if lease is None:
+            settled = name in await self._store.settled([name])
+            return RunResult.SETTLED if settled else RunResult.ELSEWHERE
+        return await self.work(lease)
+
+    async def work(self, lease: Lease) -> RunResult:
+        """Works on an operation whose lease is already held."""
+        registered = self._methods[lease.method]
+        holding = Holding(lease)
+        self._held[lease.name] = holding
+        self._idle.clear()
+        try:
+            with self._telemetry.running(lease) as report:
+                outcome = await self._attempt(registered, holding)
+                if outcome is not None and not await self._publish(holding, outcome):
+                    outcome = None
+                report.end(outcome)
+            return RunResult.GIVEN_UP if outcome is None else RunResult.SETTLED
+        finally:
+            if self._held.get(lease.name) is holding:
+                del self._held[lease.name]
+            if not self._held:
+                self._idle.set()
+
+    def notice_cancel(self, name: str) -> None:
+        """Somebody asked to cancel an operation; if it is worked on here, its handler learns of it."""
+        holding = self._held.get(name)
+        if holding is not None:
+            holding.request_cancel(self._limits.seconds("cancel_grace"))
+
+    async def keep_leases(self) -> None:
+        """Renews all leases in one step, again and again, until cancelled."""
+        ttl = self._limits.seconds("lease_ttl")
+        while True:
+            await asyncio.sleep(ttl / _RENEWALS)
+            held = {name: holding for name, holding in self._held.items() if not holding.lost}
+            if not held:
+                continue
+            try:
+                alive = await self._store.renew({name: holding.lease.fence for name, holding in held.items()}, ttl)
+            except StoreUnavailableError as error:
+                _log.warning("cannot renew %d lease(s): %s", len(held), error)
+                continue
+            for name, holding in held.items():
+                if self._held.get(name) is not holding:
+                    continue  # it ended while the store was asked
+                if name not in alive:
+                    _log.warning(
+                        "the lease on %s is lost", name, extra={"operation": name, "method": holding.lease.method}
+                    )
+                    holding.lose()
+                elif alive[name]:
+                    holding.request_cancel(self._limits.seconds("cancel_grace"))
+
+    async def stop(self, grace: float) -> None:
+        """Gives handlers time to end, interrupts those that do not, and gives their leases back (RUN-4)."""
+        self._stopping = True
+        if await self._ended_within(grace):
+            return
+        for holding in self._held.values():
+            holding.stop(Interrupt.SHUTDOWN)
+        if any(holding.task is not None for holding in self._held.values()):
+            await self._ended_within(_STOP_SECONDS)
+        left = {name: holding for name, holding in self._held.items() if not holding.lost}
+        for holding in left.values():
+            holding.lost = True  # a handler in a thread may go on for a while: from here on nothing it says counts
+        await self._give_back(left.values())
+
+    async def _ended_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _give_back(self, holdings: Iterable[Holding]) -> None:
+        fences = {holding.lease.name: holding.lease.fence for holding in holdings}
+        if not fences:
+            return
+        try:
+            await self._store.release(fences)
+        except StoreUnavailableError as error:
+            _log.warning("cannot give %d lease(s) back, they will expire: %s", len(fences), error)
+
+    # -- one attempt ---------------------------------------------------------------------------------------------
+
+    async def _attempt(self, registered: Registered, holding: Holding) -> Outcome | None:
+        """Runs the handler; the outcome, or ``None`` where there is none to publish."""
+        lease = holding.lease
+        about = {"operation": lease.name, "method": lease.method, "attempt": lease.attempt}
+        try:
+            request = registered.method.request_kind.from_bytes(lease.request)
+            response = await self._call(registered, holding, request)
+            return self._success(registered, response)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise  # it is this run that is being cancelled, not its handler
+            if holding.interrupt is None:
+                return CANCELLED if holding.cancel_requested else _internal(lease, "its task was cancelled", about)
+            return await self._interrupted(holding)
+        except LeaseLostError:
+            if not holding.lost:
+                return _internal(lease, "it raised LeaseLostError although it holds the lease", about)
+            return None
+        except OperationError as error:
+            return _failure(error, about)
+        except Exception:  # noqa: BLE001 (logged in full; callers are told that it failed, and no more)
+            if holding.lost:
+                _log.info("the handler of %s failed after its lease was lost", lease.name, exc_info=True, extra=about)
+                return None
+            _log.exception("the handler of %s (%s) failed", lease.name, lease.method, extra=about)
+            return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
+        finally:
+            holding.ended()
+
+    async def _interrupted(self, holding: Holding) -> Outcome | None:
+        match holding.interrupt:
+            case Interrupt.CANCEL:
+                return CANCELLED
+            case Interrupt.SHUTDOWN:
+                holding.lost = True
+                await self._give_back([holding])
+                return None
+            case _:
+                return None
+
+    async def _call(self, registered: Registered, holding: Holding, request: Any) -> object:
+        shared = (holding, registered.method, self._store, self._limits, self._registry)
+        if registered.runs_on_loop:
+            context: AsyncOperationContext[Any] = AsyncOperationContext(*shared)
+            task: asyncio.Future[object] = asyncio.ensure_future(registered.handler(request, context))
+            holding.task = task
+            return await task
+        loop = asyncio.get_running_loop()
+        in_thread: OperationContext[Any] = OperationContext(*shared, loop=loop)
+        return await _in_thread(loop, holding.lease.name, registered.handler, request, in_thread)
+
+    def _success(self, registered: Registered, response: Any) -> Outcome:
+        method = registered.method
+        if response is None and any(kind.full_name == "google.protobuf.Empty" for kind in method.kinds[0]):
+            response = empty_pb2.Empty()
+        if inspect.iscoroutine(response):
+            response.close()
+            raise TypeError(f"the handler of {method.path} is an ordinary function, but returned a coroutine")
+        payload = check_type(method, "response", response).SerializeToString()
+        limit = self._limits.max_response_bytes
+        if len(payload) > limit:
+            text = f"the response has {len(payload)} bytes, more than the {limit} that are stored"
+            return Outcome.failure(Status(Code.RESOURCE_EXHAUSTED, text))
+        return Outcome(code=None, payload=payload)
+
+    async def _publish(self, holding: Holding, outcome: Outcome) -> bool:
+        """Writes the outcome, for as long as it takes; whether it counts."""
+        lease = holding.lease
+        about = {"operation": lease.name, "method": lease.method, "attempt": lease.attempt}
+        delay, longest = _RETRY
+        while not holding.lost:
+            try:
+                await self._store.finish(lease.name, lease.fence, outcome)
+            except LeaseLostError:
+                break
+            except StoreUnavailableError as error:
+                _log.warning("cannot store the outcome of %s yet: %s", lease.name, error, extra=about)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, longest)
+                continue
+            self._wake((lease.name,))
+            _log.debug("%s ended", lease.name, extra=about)
+            return True
+        _log.warning("the outcome of %s is dropped: its lease is lost", lease.name, extra=about)
+        return False
+
+
+def _failure(error: OperationError, about: dict[str, Any]) -> Outcome:
+    status = error.status
+    if status.code == Code.OK:  # an error that says OK would read as a success to most clients
+        status = Status(Code.UNKNOWN, status.message, status.details)
+    try:
+        return Outcome.failure(status)
+    except Exception:  # noqa: BLE001 (whatever a detail cannot be packed for)
+        _log.exception("the status that a handler raised cannot be stored", extra=about)
+        return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
+
+
+def _internal(lease: Lease, what: str, about: dict[str, Any]) -> Outcome:
+    _log.error("the handler of %s (%s) failed: %s", lease.name, lease.method, what, extra=about)
+    return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
+
+
+async def _in_thread(
+    loop: asyncio.AbstractEventLoop, name: str, handler: Callable[[Any, Any], Any], request: Any, context: Any
+) -> Any:
+    # A thread of its own, a daemon: one that never ends must not keep the process from ending, as those of a pool do.
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = handler(request, context)
+        except Exception as raised:  # noqa: BLE001 (it is raised again on the loop)
+            error = raised
+        except BaseException as raised:  # noqa: BLE001 (SystemExit in a thread ends the thread only; a loop would end with it)
+            error = RuntimeError(f"the handler raised {type(raised).__name__}")
+            error.__cause__ = raised
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            _log.warning("the handler of %s ended after its server", name)
+
+    threading.Thread(target=work, name=f"longrunning-run-{name.rpartition('/')[2]}", daemon=True).start()
+    return await future

@@ -77,6 +77,11 @@ def test_many(disagreement: str) -> None:
     assert disagreement == ""
 
 
+def test_server(disagreement: str) -> None:
+    """Handlers, async or not, are checked against their method, and so are contexts and starts (TYPE-10)."""
+    assert disagreement == ""
+
+
 def test_registries(disagreement: str) -> None:
     """What unpack returns is the expected type, or without one a message or an unknown payload (TYPE-3, TYPE-10)."""
     assert disagreement == ""

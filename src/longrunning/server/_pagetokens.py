@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Page tokens: a place in a list, signed, and worth nothing for another list or another caller (AIP-158).
 
-A token is url-safe base64 of 33 bytes: a version, the place, and 24 bytes of an HMAC-SHA256 over both and over what the token
-is bound to. 33 is divisible by three, so no bit of the text is without meaning: whatever is changed, is noticed.
+A token is url-safe base64 of 33 bytes: a version, the place, veiled, and 24 bytes of an HMAC-SHA256 over both and over what the
+token is bound to. 33 is divisible by three, so no bit of the text is without meaning: whatever is changed, is noticed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import string
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -24,6 +25,7 @@ _PLACE: Final = 8  # bytes
 _SIGNATURE: Final = 24  # bytes: 192 bits
 _LENGTH: Final = 44  # characters
 _MIN_KEY: Final = 16  # bytes
+_ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "-_")  # Python's decoder would take + and / as well
 
 
 @final
@@ -51,8 +53,9 @@ class PageTokens:
             place: The sequence number that the page before ended with.
             bound_to: What it holds for: parent, filter, caller.
         """
-        head = _VERSION + place.to_bytes(_PLACE, "big")
-        return base64.urlsafe_b64encode(head + _sign(self._keys[0], head, bound_to)).decode("ascii")
+        head, key = _VERSION + place.to_bytes(_PLACE, "big"), self._keys[0]
+        signature = _sign(key, head, bound_to)
+        return base64.urlsafe_b64encode(_VERSION + _veil(key, signature, head[1:]) + signature).decode("ascii")
 
     def read(self, token: str, *bound_to: str) -> int:
         """The place a token stands for.
@@ -61,22 +64,32 @@ class PageTokens:
             Refusal: INVALID_ARGUMENT: it is not one of ours, or of another list.
         """
         try:
-            if len(token) != _LENGTH:
+            if len(token) != _LENGTH or not _ALPHABET.issuperset(token):
                 raise ValueError
-            data = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+            data = base64.urlsafe_b64decode(token)
         except (ValueError, binascii.Error):
             raise _bad() from None
-        head, signature = data[: 1 + _PLACE], data[1 + _PLACE :]
-        genuine = [hmac.compare_digest(signature, _sign(key, head, bound_to)) for key in self._keys]
-        if not any(genuine) or head[:1] != _VERSION:
+        version, veiled, signature = data[:1], data[1 : 1 + _PLACE], data[1 + _PLACE :]
+        places: list[int] = []
+        for key in self._keys:
+            place = _veil(key, signature, veiled)
+            if hmac.compare_digest(signature, _sign(key, version + place, bound_to)):
+                places.append(int.from_bytes(place, "big"))
+        if not places or version != _VERSION:
             raise _bad()
-        return int.from_bytes(head[1:], "big")
+        return places[0]
 
 
 def _bad() -> Exception:
     return bad_field(
         "page_token", "it is not a token of this list: take it from the page before, with the same parent and filter"
     )
+
+
+def _veil(key: bytes, signature: bytes, place: bytes) -> bytes:
+    """Covers a place, and uncovers it again: it tells how many operations all callers together have started."""
+    mask = hmac.new(key, b"place" + signature, hashlib.sha256).digest()
+    return bytes(one ^ other for one, other in zip(place, mask, strict=False))
 
 
 def _sign(key: bytes, head: bytes, bound_to: Sequence[str]) -> bytes:

@@ -19,7 +19,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, final
 
@@ -40,6 +40,7 @@ __all__ = ["RunResult", "Worker"]
 _log: Final = logging.getLogger("longrunning.server")
 
 _RENEWALS: Final = 3  # in the time of a lease: two may fail before it is lost
+_RENEWED_AT_ONCE: Final = 250  # leases in one step: others want to write, too
 _RETRY: Final = (0.05, 2.0)  # seconds between attempts to publish an outcome: the first, and the longest
 _STOP_SECONDS: Final = 2.0  # what an interrupted handler gets to clean up at shutdown
 
@@ -119,28 +120,29 @@ class Worker:
             holding.request_cancel(self._limits.seconds("cancel_grace"))
 
     async def keep_leases(self) -> None:
-        """Renews all leases in one step, again and again, until cancelled."""
+        """Renews all leases, many in one step, again and again, until cancelled."""
         ttl = self._limits.seconds("lease_ttl")
         while True:
             await asyncio.sleep(ttl / _RENEWALS)
-            held = {name: holding for name, holding in self._held.items() if not holding.lost}
-            if not held:
-                continue
-            try:
-                alive = await self._store.renew({name: holding.lease.fence for name, holding in held.items()}, ttl)
-            except StoreUnavailableError as error:
-                _log.warning("cannot renew %d lease(s): %s", len(held), error)
-                continue
-            for name, holding in held.items():
-                if self._held.get(name) is not holding:
-                    continue  # it ended while the store was asked
-                if name not in alive:
-                    _log.warning(
-                        "the lease on %s is lost", name, extra={"operation": name, "method": holding.lease.method}
-                    )
-                    holding.lose()
-                elif alive[name]:
-                    holding.request_cancel(self._limits.seconds("cancel_grace"))
+            held = [holding for holding in self._held.values() if not holding.lost]
+            for start in range(0, len(held), _RENEWED_AT_ONCE):
+                await self._renew(held[start : start + _RENEWED_AT_ONCE], ttl)
+
+    async def _renew(self, held: Sequence[Holding], ttl: float) -> None:
+        try:
+            alive = await self._store.renew({holding.lease.name: holding.lease.fence for holding in held}, ttl)
+        except StoreUnavailableError as error:
+            _log.warning("cannot renew %d lease(s): %s", len(held), error)
+            return
+        for holding in held:
+            name = holding.lease.name
+            if self._held.get(name) is not holding:
+                continue  # it ended while the store was asked
+            if name not in alive:
+                _log.warning("the lease on %s is lost", name, extra={"operation": name, "method": holding.lease.method})
+                holding.lose()
+            elif alive[name]:
+                holding.request_cancel(self._limits.seconds("cancel_grace"))
 
     async def stop(self, grace: float) -> None:
         """Gives handlers time to end, interrupts those that do not, and gives their leases back (RUN-4)."""

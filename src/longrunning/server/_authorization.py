@@ -99,6 +99,15 @@ class Access:
     principal: str
     scope: str | None
 
+    def __post_init__(self) -> None:
+        """Refuses what no store could compare."""
+        if not _is_text(self.principal) or not (self.scope is None or _is_text(self.scope)):
+            raise TypeError(f"principal is a str and scope a str or None; got {self.principal!r} and {self.scope!r}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
 
 @runtime_checkable
 class Authorizer(Protocol):

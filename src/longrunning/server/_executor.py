@@ -9,6 +9,7 @@ decides who works on what, and the reconciler brings up again what nobody works 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -174,8 +175,9 @@ class LocalExecutor:
         while self._runner is not None and self._pending and len(self._running) < self._concurrency:
             name, lease = self._pending.popleft()
             self._queued.discard(name)
+            # In a context of its own: that of whoever happened to call is none of the handler's business.
             task = asyncio.get_running_loop().create_task(
-                _run(self._runner, name, lease), name=f"longrunning-run {name}"
+                _run(self._runner, name, lease), name=f"longrunning-run {name}", context=contextvars.Context()
             )
             self._running.add(task)
             task.add_done_callback(self._ended)

@@ -18,7 +18,6 @@ from ._refusal import Refusal, bad_field
 
 try:
     import grpc
-    import grpc.aio
 except ImportError as error:
     raise MissingExtraError("server", "serving operations over gRPC") from error
 

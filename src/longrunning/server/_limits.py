@@ -22,6 +22,7 @@ class Limits:
     Attributes:
         default_page_size: Operations on a page where the caller names no number.
         max_page_size: Operations on a page; a larger number is coerced to it (AIP-158).
+        max_page_bytes: Size of a page: it ends early, with a token, rather than being larger; one operation is always on it.
         max_scan: Records looked at for one page of a filtered list; what was found by then is returned, with a token.
         max_filter_length: Characters of a filter.
         max_wait: Longest WaitOperation; longer ones are answered with the state of then.
@@ -37,12 +38,14 @@ class Limits:
         purge_batch: How many are removed in one step.
         max_request_bytes: Size of a stored request.
         max_metadata_bytes: Size of metadata.
-        max_response_bytes: Size of a response; gRPC clients refuse messages of more than 4 MiB unless told otherwise.
+        max_response_bytes: Size of a response, and of an error. Together with the metadata it has to stay below the 4 MiB
+            beyond which gRPC clients refuse a message unless told otherwise.
         max_checkpoint_bytes: Size of a checkpoint.
     """
 
     default_page_size: int = 50
     max_page_size: int = 1000
+    max_page_bytes: int = 3 << 20
     max_scan: int = 10_000
     max_filter_length: int = 2_000
     max_wait: float | timedelta = 3_600.0
@@ -58,7 +61,7 @@ class Limits:
     purge_batch: int = 500
     max_request_bytes: int = 4 << 20
     max_metadata_bytes: int = 1 << 20
-    max_response_bytes: int = 4 << 20
+    max_response_bytes: int = 2 << 20
     max_checkpoint_bytes: int = 16 << 20
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ _MAX_NAME: Final = 1024  # characters; AIP-122 allows ids of 63, and no parent i
 _SEGMENT: Final = re.compile(r"[^/{}\x00-\x20\x7f]+")
 _VARIABLE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.ASCII)
 _ID_BYTES: Final = 16  # 128 bits: nobody guesses the name of somebody else's operation
+_ID_PREFIX: Final = "op-"  # a letter first, as AIP-122 wants ids
 _WILDCARD: Final = "-"  # AIP-159: any value of a variable, in a parent that is listed
 
 
@@ -91,7 +92,7 @@ class NamePattern:
         Args:
             parent: One that `check_parent` has passed.
         """
-        operation_id = f"op-{secrets.token_hex(_ID_BYTES)}"  # a letter first, as AIP-122 wants ids
+        operation_id = f"{_ID_PREFIX}{secrets.token_hex(_ID_BYTES)}"
         return "/".join(part for part in (parent, self._collection, operation_id) if part)
 
     def match(self, name: str) -> Mapping[str, str] | None:
@@ -118,8 +119,8 @@ class NamePattern:
 
         ``projects/p/locations/l/instances/i`` lies under ``projects/p/locations/l``.
         """
-        beginning = "/".join(text.split("/")[: self._depth])
-        return beginning if self._fits_parent(beginning) else None
+        beginning = "/".join(text.split("/", self._depth)[: self._depth])
+        return beginning if self._may_have_operations(beginning) else None
 
     def check_parent(self, parent: str) -> str:
         """The parent, if it fits.
@@ -127,7 +128,7 @@ class NamePattern:
         Raises:
             Refusal: INVALID_ARGUMENT: it is malformed.
         """
-        if not self._fits_parent(parent):
+        if not self._may_have_operations(parent):
             wanted = f"those look like {self.parent_template}" if self.has_parent else "operations have none here"
             raise bad_field("parent", f"{_shown(parent)} is no parent of operations: {wanted}")
         return parent
@@ -144,13 +145,19 @@ class NamePattern:
             raise bad_field(
                 "name", f"operations are listed by {self._collection!r} or an empty name; got {_shown(name)}"
             )
-        name = name.removesuffix(f"/{self._collection}")
+        if not self._fits_parent(name):
+            name = name.removesuffix(f"/{self._collection}")
         if not self._fits_parent(name):
             raise bad_field("name", f"{_shown(name)} has no operations: give a parent such as {self.parent_template}")
         if _WILDCARD not in name.split("/"):
             return name, None
         parts = (_SEGMENT.pattern if part == _WILDCARD else re.escape(part) for part in name.split("/"))
         return None, re.compile("/".join(parts))
+
+    def _may_have_operations(self, parent: str) -> bool:
+        """Whether the name of an operation below it would be one that `match` accepts."""
+        room = _MAX_NAME - len(f"/{self._collection}/{_ID_PREFIX}") - 2 * _ID_BYTES
+        return len(parent) <= room and _WILDCARD not in parent.split("/") and self._fits_parent(parent)
 
     def _fits_parent(self, parent: str) -> bool:
         if not self.has_parent:

@@ -37,12 +37,13 @@ from ._refusal import Refusal, bad_field, refuse
 from ._telemetry import Telemetry
 from ._waiting import Waiting
 from ._worker import Worker
-from .storage import ListQuery, NewOperation, OperationRecord, OperationStore
+from .storage import ListPage, ListQuery, NewOperation, OperationRecord, OperationStore
 
 __all__ = ["ListResult", "OperationsService"]
 
 _MARGIN: Final = (0.05, 1.0)  # seconds by which a wait ends before the deadline of its RPC: at least, at most
 _MARGIN_SHARE: Final = 0.05
+_ENVELOPE: Final = 64  # bytes around the payloads of an operation, at most
 
 
 @final
@@ -139,8 +140,18 @@ class OperationsService:
                 scan_limit=limits.max_scan,
             )
         )
-        token = "" if page.next_after is None else self._tokens.write(page.next_after, *bound_to)
-        return ListResult(page.records, token)
+        records, next_after = self._fitting(page)
+        token = "" if next_after is None else self._tokens.write(next_after, *bound_to)
+        return ListResult(records, token)
+
+    def _fitting(self, page: ListPage) -> tuple[tuple[OperationRecord, ...], int | None]:
+        """What of a page is small enough to be sent, and where the next one begins."""
+        room = self._limits.max_page_bytes
+        for index, record in enumerate(page.records):
+            room -= len(record.metadata or b"") + len(record.result or b"") + len(record.name) + _ENVELOPE
+            if room < 0 and index:
+                return page.records[:index], page.records[index - 1].sequence
+        return page.records, page.next_after
 
     async def wait(
         self, call: Call, timeout: float | None, deadline: float | None, *, threaded: bool
@@ -259,6 +270,9 @@ class OperationsService:
         metadata = None
         if registered.metadata is not None:
             metadata = check_type(registered.method, "metadata", registered.metadata(request)).SerializeToString()
+            if len(metadata) > limits.max_metadata_bytes:
+                text = f"the metadata would have {len(metadata)} bytes, more than {limits.max_metadata_bytes}"
+                raise refuse(Code.RESOURCE_EXHAUSTED, text)
         return NewOperation(
             name=self._names.new_name(parent),
             parent=parent,
@@ -337,6 +351,12 @@ async def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
         return await result if inspect.isawaitable(result) else result
     except OperationError as error:
         raise Refusal(error.status) from None
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Something it waited for was cancelled: that is its failure, and no reason to leave the caller without an answer.
+        raise RuntimeError(f"{function!r} was cancelled") from error
 
 
 def _answer(registered: Registered, answer: Any) -> operations_pb2.Operation:

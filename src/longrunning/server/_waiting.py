@@ -9,6 +9,7 @@ store is asked every few seconds which of all the awaited operations are settled
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Iterable
 from types import TracebackType
@@ -100,7 +101,7 @@ class Waiting:
         self._waiters.setdefault(name, set()).add(subscription)
         self._count += 1
         if self._watching is None and not self._closed:
-            self._watching = asyncio.create_task(self._watch(), name="longrunning-watch")
+            self._watching = asyncio.create_task(self._watch(), name="longrunning-watch", context=contextvars.Context())
 
     def remove(self, name: str, subscription: Subscription) -> None:
         """Forgets a waiter; after the last one the store is watched for a little longer."""

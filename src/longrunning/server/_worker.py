@@ -13,6 +13,7 @@ Laws of this file:
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 import os
@@ -197,7 +198,7 @@ class Worker:
                 return _internal(lease, "it raised LeaseLostError although it holds the lease", about)
             return None
         except OperationError as error:
-            return _failure(error, about)
+            return self._failure(error, about)
         except Exception:  # noqa: BLE001 (logged in full; callers are told that it failed, and no more)
             if holding.lost:
                 _log.info("the handler of %s failed after its lease was lost", lease.name, exc_info=True, extra=about)
@@ -243,6 +244,22 @@ class Worker:
             return Outcome.failure(Status(Code.RESOURCE_EXHAUSTED, text))
         return Outcome(code=None, payload=payload)
 
+    def _failure(self, error: OperationError, about: dict[str, Any]) -> Outcome:
+        status = error.status
+        if status.code == Code.OK:  # an error that says OK would read as a success to most clients
+            status = Status(Code.UNKNOWN, status.message, status.details)
+        try:
+            outcome = Outcome.failure(status)
+        except Exception:  # noqa: BLE001 (whatever a detail cannot be packed for)
+            _log.exception("the status that a handler raised cannot be stored", extra=about)
+            return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
+        size, limit = len(outcome.payload), self._limits.max_response_bytes
+        if size <= limit:
+            return outcome
+        _log.error("the status that a handler raised is too large: %d bytes, code %s", size, status.code, extra=about)
+        text = f"the operation failed with code {int(status.code)}; its error has {size} bytes, more than {limit}"
+        return Outcome.failure(Status(Code.RESOURCE_EXHAUSTED, text))
+
     async def _publish(self, holding: Holding, outcome: Outcome) -> bool:
         """Writes the outcome, for as long as it takes; whether it counts."""
         lease = holding.lease
@@ -265,17 +282,6 @@ class Worker:
         return False
 
 
-def _failure(error: OperationError, about: dict[str, Any]) -> Outcome:
-    status = error.status
-    if status.code == Code.OK:  # an error that says OK would read as a success to most clients
-        status = Status(Code.UNKNOWN, status.message, status.details)
-    try:
-        return Outcome.failure(status)
-    except Exception:  # noqa: BLE001 (whatever a detail cannot be packed for)
-        _log.exception("the status that a handler raised cannot be stored", extra=about)
-        return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
-
-
 def _internal(lease: Lease, what: str, about: dict[str, Any]) -> Outcome:
     _log.error("the handler of %s (%s) failed: %s", lease.name, lease.method, what, extra=about)
     return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
@@ -286,6 +292,7 @@ async def _in_thread(
 ) -> Any:
     # A thread of its own, a daemon: one that never ends must not keep the process from ending, as those of a pool do.
     future: asyncio.Future[Any] = loop.create_future()
+    about = contextvars.copy_context()  # the span of the run, for what the handler calls
 
     def settle(result: Any, error: BaseException | None) -> None:
         if future.done():
@@ -298,7 +305,7 @@ async def _in_thread(
     def work() -> None:
         result, error = None, None
         try:
-            result = handler(request, context)
+            result = about.run(handler, request, context)
         except Exception as raised:  # noqa: BLE001 (it is raised again on the loop)
             error = raised
         except BaseException as raised:  # noqa: BLE001 (SystemExit in a thread ends the thread only; a loop would end with it)

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar, cast, final
 
 from google.protobuf import any_pb2
@@ -98,6 +100,17 @@ class _Context(Generic[M]):
         packed = any_pb2.Any.FromString(data)
         return cast("M", types_for(self._method, self._registry).read(packed.type_url, packed.value))
 
+    def end_with(self, metadata: M) -> None:
+        """Gives the metadata that is published in one step with the outcome, whatever that is: nothing is written now.
+
+        So nobody sees an operation that has not ended with the metadata of one that has, such as an end time.
+
+        Raises:
+            OperationError: RESOURCE_EXHAUSTED: it is larger than what is stored (`Limits`).
+            TypeError: It is not of the declared type.
+        """
+        self._holding.last_metadata = self._checked(metadata)
+
     def raise_if_cancelled(self) -> None:
         """Ends the handler here if somebody wants the operation cancelled: it is then CANCELLED, code 1 (AIP-151).
 
@@ -117,8 +130,9 @@ class _Context(Generic[M]):
             raise LeaseLostError(self.name)
         if checkpoint is not None:
             _check_size("checkpoint", len(checkpoint), self._limits.max_checkpoint_bytes)
-        if metadata is None:
-            return None
+        return None if metadata is None else self._checked(metadata)
+
+    def _checked(self, metadata: M) -> bytes:
         data = check_type(self._method, "metadata", metadata).SerializeToString()
         _check_size("metadata", len(data), self._limits.max_metadata_bytes)
         return data
@@ -165,6 +179,21 @@ class AsyncOperationContext(_Context[M]):
         """
         await self._write(self._packed(metadata, checkpoint), checkpoint)
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleeps, but no longer than until somebody wants the operation cancelled.
+
+        Raises:
+            OperationCancelledError: Somebody does. Let it pass.
+            LeaseLostError: The operation is not this worker's any more. Let it pass.
+        """
+        woken = asyncio.Event()
+        with self._holding.listening(woken.set):
+            self.raise_if_cancelled()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await woken.wait()
+        self.raise_if_cancelled()
+
 
 @final
 class OperationContext(_Context[M]):
@@ -203,3 +232,16 @@ class OperationContext(_Context[M]):
             writing.close()
             raise LeaseLostError(self.name) from None
         written.result()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleeps, but no longer than until somebody wants the operation cancelled.
+
+        Raises:
+            OperationCancelledError: Somebody does. Let it pass.
+            LeaseLostError: The operation is not this worker's any more. Let it pass.
+        """
+        woken = threading.Event()
+        with self._holding.listening(woken.set):
+            self.raise_if_cancelled()
+            woken.wait(seconds)
+        self.raise_if_cancelled()

@@ -28,6 +28,7 @@ __all__ = [
     "answer_now",
     "check_request_id",
     "is_async",
+    "is_generator",
     "parent_reader",
     "request_id_of",
 ]
@@ -106,6 +107,16 @@ def is_async(handler: Callable[..., Any]) -> bool:
         handler = handler.func
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
         getattr(handler, "__call__", None)  # noqa: B004 (an object with an async __call__)
+    )
+
+
+def is_generator(handler: Callable[..., Any]) -> bool:
+    """Whether calling it gives a generator, async or not: nothing a handler can be."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    called = getattr(handler, "__call__", None)  # noqa: B004 (an object with a __call__ that yields)
+    return any(
+        inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function) for function in (handler, called)
     )
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, final
 
@@ -30,14 +32,26 @@ class Holding:
         cancel_requested: Whether somebody wants the operation cancelled.
         lost: Whether the lease is known to be lost, or given back.
         metadata: The metadata as last written.
+        last_metadata: What is to be published along with the outcome; ``None`` for leaving what was written.
         interrupt: Why the handler's task was cancelled; ``None`` while it was not.
         task: What runs the handler, where that can be cancelled.
     """
 
-    __slots__ = ("_grace", "cancel_requested", "interrupt", "lease", "lost", "metadata", "task")
+    __slots__ = (
+        "_grace",
+        "_listeners",
+        "cancel_requested",
+        "interrupt",
+        "last_metadata",
+        "lease",
+        "lost",
+        "metadata",
+        "task",
+    )
 
     lease: Lease
     metadata: bytes | None
+    last_metadata: bytes | None
     task: asyncio.Future[Any] | None
     interrupt: Interrupt | None
 
@@ -46,6 +60,8 @@ class Holding:
         self.cancel_requested = False
         self.lost = False
         self.metadata = lease.metadata
+        self.last_metadata = None
+        self._listeners: list[Callable[[], object]] = []
         self.interrupt = None
         self.task = None
         self._grace: asyncio.TimerHandle | None = None
@@ -55,13 +71,31 @@ class Holding:
         if self.cancel_requested:
             return
         self.cancel_requested = True
+        self._tell()
         if self.task is not None and not self.task.done():
             self._grace = asyncio.get_running_loop().call_later(grace, self.stop, Interrupt.CANCEL)
 
     def lose(self) -> None:
         """The lease is somebody else's."""
         self.lost = True
+        self._tell()
         self.stop(Interrupt.LOST)
+
+    @contextmanager
+    def listening(self, listener: Callable[[], object]) -> Generator[None, None, None]:
+        """Inside, the listener is called, on the event loop, when a cancel is requested or the lease is lost.
+
+        It is not called for what happened before: whoever listens looks first.
+        """
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
     def stop(self, why: Interrupt) -> None:
         """Interrupts the handler, where it can be interrupted: a thread cannot."""

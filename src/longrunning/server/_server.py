@@ -18,7 +18,7 @@ from ..registry import TypeRegistry
 from ..status import Code
 from ._authorization import Authorizer, Call, Rpc
 from ._executor import Executor, LocalExecutor
-from ._handlers import Registered, Registrar, Validate, is_async, parent_reader
+from ._handlers import Registered, Registrar, Validate, is_async, is_generator, parent_reader
 from ._limits import Limits
 from ._names import NamePattern
 from ._pagetokens import PageTokens
@@ -181,6 +181,8 @@ class OperationsServer:
         def register(handler: Any) -> Any:
             if not callable(handler):
                 raise TypeError(f"a handler is a function; got {handler!r}")
+            if is_generator(handler):
+                raise TypeError(f"a handler returns its response; {handler!r} is a generator: remove the yield")
             if method.path in self._methods:
                 raise ValueError(f"{method.path} has a handler already")
             self._methods[method.path] = Registered(

@@ -223,7 +223,7 @@ class Worker:
         shared = (holding, registered.method, self._store, self._limits, self._registry)
         if registered.runs_on_loop:
             context: AsyncOperationContext[Any] = AsyncOperationContext(*shared)
-            task: asyncio.Future[object] = asyncio.ensure_future(registered.handler(request, context))
+            task: asyncio.Future[object] = asyncio.ensure_future(_guarded(registered.handler, request, context))
             holding.task = task
             return await task
         loop = asyncio.get_running_loop()
@@ -267,7 +267,7 @@ class Worker:
         delay, longest = _RETRY
         while not holding.lost:
             try:
-                await self._store.finish(lease.name, lease.fence, outcome)
+                await self._store.finish(lease.name, lease.fence, outcome, metadata=holding.last_metadata)
             except LeaseLostError:
                 break
             except StoreUnavailableError as error:
@@ -283,8 +283,30 @@ class Worker:
 
 
 def _internal(lease: Lease, what: str, about: dict[str, Any]) -> Outcome:
-    _log.error("the handler of %s (%s) failed: %s", lease.name, lease.method, what, extra=about)
+    _log.error("the handler of %s (%s) failed: %s", lease.name, lease.method, what, extra=about, exc_info=True)
     return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
+
+
+async def _guarded(handler: Callable[[Any, Any], Any], request: Any, context: Any) -> object:
+    """What the handler returns; what it raises is an exception that a task can end with, and a loop survives."""
+    try:
+        return await handler(request, context)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as raised:
+        tamed = _tamed(raised)
+        if tamed is raised:
+            raise
+        raise tamed from raised
+
+
+def _tamed(raised: BaseException) -> Exception:
+    # SystemExit would end the event loop, others the task without a word, and no future takes a StopIteration.
+    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
+        return raised
+    error = RuntimeError(f"the handler raised {type(raised).__name__}")
+    error.__cause__ = raised
+    return error
 
 
 async def _in_thread(
@@ -306,11 +328,8 @@ async def _in_thread(
         result, error = None, None
         try:
             result = about.run(handler, request, context)
-        except Exception as raised:  # noqa: BLE001 (it is raised again on the loop)
-            error = raised
-        except BaseException as raised:  # noqa: BLE001 (SystemExit in a thread ends the thread only; a loop would end with it)
-            error = RuntimeError(f"the handler raised {type(raised).__name__}")
-            error.__cause__ = raised
+        except BaseException as raised:  # noqa: BLE001 (it is raised again on the loop)
+            error = _tamed(raised)
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:

@@ -92,8 +92,8 @@ class OperationStore(Protocol):
         """
         ...
 
-    async def finish(self, name: str, fence: int, outcome: Outcome) -> None:
-        """Publishes the one outcome, and forgets checkpoint and lease.
+    async def finish(self, name: str, fence: int, outcome: Outcome, *, metadata: bytes | None = None) -> None:
+        """Publishes the one outcome, and with it the last metadata (``None`` leaves what is there); forgets checkpoint and lease.
 
         Raises:
             LeaseLostError: The lease is not held any more; nothing was written.

@@ -55,9 +55,10 @@ def outputs(folder: Path) -> Iterator[tuple[Path, bytes]]:
         name, text = path.relative_to(folder), path.read_text(encoding="utf-8")
         if name.name.endswith("_pb2_grpc.pyi") and "Stub" not in text:
             continue  # written for every file, also for those without a service
-        yield name, (header(name) + text).encode()
-        if name == OPERATIONS:
+        if name == OPERATIONS:  # one class per message, for type checkers too: the other module only hands them on
             yield OPERATIONS_PROTO, (header(OPERATIONS_PROTO) + text).encode()
+            text = f"from {'.'.join(OPERATIONS_PROTO.with_suffix('').parts[2:])} import *\n"
+        yield name, (header(name) + text).encode()
     yield IMAGE, (folder / IMAGE).read_bytes()
 
 

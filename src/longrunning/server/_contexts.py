@@ -34,7 +34,10 @@ def check_type(method: LroMethod[Any, Any, Any], field: str, message: object) ->
     """
     kinds = method.kinds[0] if field == "response" else method.kinds[1]
     try:
-        packed = pack(message)
+        # An Any is what it holds, never something to pack again (TYPE-5).
+        packed = (
+            any_pb2.Any.FromString(message.SerializeToString()) if isinstance(message, any_pb2.Any) else pack(message)
+        )
     except (TypeError, PayloadError):
         packed = None
     name = "" if packed is None else packed.type_url.rpartition("/")[2]

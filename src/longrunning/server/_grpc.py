@@ -53,6 +53,17 @@ def add_to(server: OperationsServer, grpc_server: Any, *, reflection: bool, heal
     else:
         raise TypeError(f"a grpc.aio.Server or a grpc.Server is needed; got {grpc_server!r}")
     grpc_server.add_generic_rpc_handlers((Methods(server, lambda path: handler_for(server, path)),))
+    # Servicers of generated code register their methods, and what is registered goes before what is generic. The last to
+    # register a method has it: that is why this server is added last.
+    services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+    for path in server.methods:
+        if server.registered(path) is not None:
+            _, service, method = path.split("/")
+            services.setdefault(service, {})[method] = handler_for(server, path)
+    register: Any = getattr(grpc_server, "add_registered_method_handlers", None)  # types-grpcio does not know it
+    for service, handlers in services.items():
+        if register is not None:
+            register(service, handlers)
     if reflection:
         _reflect(server, grpc_server)
     if health:

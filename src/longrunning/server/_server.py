@@ -312,6 +312,9 @@ class OperationsServer:
     def add_to(self, grpc_server: Any, *, reflection: bool = False, health: bool = False) -> None:
         """Serves the five methods, and those that have handlers, on a gRPC server.
 
+        Last, after handlers were registered, and after servicers that generated code adds for the same service: of two that
+        answer one method, gRPC takes the one that was added last. Servicers that answer by calling `start` may come in any order.
+
         Args:
             grpc_server: A ``grpc.aio.Server`` made with `SERVER_OPTIONS`, or a ``grpc.Server``.
             reflection: Whether to answer ``grpc.reflection.v1alpha`` about these services, for tools that ask.

@@ -13,7 +13,7 @@ from google.protobuf import any_pb2
 
 from .._any import pack
 from .._types import types_for
-from ..errors import LeaseLostError, OperationCancelledError, OperationError, PayloadError
+from ..errors import LeaseLostError, OperationCancelledError, OperationError, PayloadError, StoreUnavailableError
 from ..method import LroMethod
 from ..registry import TypeRegistry
 from ..status import Code, Status
@@ -147,6 +147,9 @@ class _Context(Generic[M]):
         except LeaseLostError:
             holding.lost = True
             raise
+        except StoreUnavailableError as error:
+            holding.unwritten = error
+            raise
         if metadata is not None:
             holding.metadata = metadata
         if cancel:
@@ -177,7 +180,8 @@ class AsyncOperationContext(_Context[M]):
         Raises:
             LeaseLostError: The operation is not this worker's any more. Let it pass: nothing this attempt does counts.
             OperationError: RESOURCE_EXHAUSTED: it is larger than what is stored (`Limits`).
-            StoreUnavailableError: It could not be written now.
+            StoreUnavailableError: It could not be written now. One that is let pass ends the attempt, not the operation:
+                another attempt begins when the lease has expired.
             TypeError: The metadata is not of the declared type, or there is nothing to write.
         """
         await self._write(self._packed(metadata, checkpoint), checkpoint)
@@ -225,7 +229,8 @@ class OperationContext(_Context[M]):
         Raises:
             LeaseLostError: The operation is not this worker's any more. Let it pass: nothing this attempt does counts.
             OperationError: RESOURCE_EXHAUSTED: it is larger than what is stored (`Limits`).
-            StoreUnavailableError: It could not be written now.
+            StoreUnavailableError: It could not be written now. One that is let pass ends the attempt, not the operation:
+                another attempt begins when the lease has expired.
             TypeError: The metadata is not of the declared type, or there is nothing to write.
         """
         writing = self._write(self._packed(metadata, checkpoint), checkpoint)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any, final
 
+from ..errors import StoreUnavailableError
 from .storage import Lease
 
 __all__ = ["Holding", "Interrupt"]
@@ -34,6 +35,7 @@ class Holding:
         metadata: The metadata as last written.
         last_metadata: What is to be published along with the outcome; ``None`` for leaving what was written.
         interrupt: Why the handler's task was cancelled; ``None`` while it was not.
+        unwritten: What the store last failed to write with; ``None`` while it did not.
         task: What runs the handler, where that can be cancelled.
     """
 
@@ -47,6 +49,7 @@ class Holding:
         "lost",
         "metadata",
         "task",
+        "unwritten",
     )
 
     lease: Lease
@@ -54,6 +57,7 @@ class Holding:
     last_metadata: bytes | None
     task: asyncio.Future[Any] | None
     interrupt: Interrupt | None
+    unwritten: StoreUnavailableError | None
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -64,6 +68,7 @@ class Holding:
         self._listeners: list[Callable[[], object]] = []
         self.interrupt = None
         self.task = None
+        self.unwritten = None
         self._grace: asyncio.TimerHandle | None = None
 
     def request_cancel(self, grace: float) -> None:

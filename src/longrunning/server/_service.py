@@ -37,7 +37,7 @@ from ._refusal import Refusal, bad_field, refuse
 from ._telemetry import Telemetry
 from ._waiting import Waiting
 from ._worker import Worker
-from .storage import ListPage, ListQuery, NewOperation, OperationRecord, OperationStore
+from .storage import Created, ListPage, ListQuery, NewOperation, OperationRecord, OperationStore
 
 __all__ = ["ListResult", "OperationsService"]
 
@@ -251,27 +251,45 @@ class OperationsService:
         else:
             call.name = registered.parent(request)
         access = await self._granted(call)
+        request_id = check_request_id(request_id) if request_id else request_id_of(request)
+        data = self._stored(request)
+        fingerprint = hashlib.sha256(call.name.encode() + b"\0" + data).digest()
+        if (
+            request_id
+        ):  # what the first request changed, and what it holds, is no reason to refuse it when it is sent again
+            known = await self._store.replayed(access.principal, access.scope or "", registered.method.path, request_id)
+            if known is not None:
+                return _replay(known, fingerprint)
         if registered.validate is not None:
             answer = await _ask(registered.validate, request, call.transport)
             if answer is not None:
                 return _answer(registered, answer)
-        new = self._new(registered, request, call.name, access, request_id)
+        new = replace(
+            self._new(registered, request, call.name, access),
+            request=data,
+            request_id=request_id,
+            request_hash=fingerprint,
+        )
         place = self._executor.reserve()
         # The caller may go away at any moment: what was stored is dispatched nevertheless.
         return await asyncio.shield(self._store_and_dispatch(new, place))
 
-    def _new(self, registered: Registered, request: Any, parent: str, access: Access, request_id: str) -> NewOperation:
+    def _stored(self, request: Any) -> bytes:
         data = underlying(request).SerializeToString(deterministic=True)
-        limits = self._limits
-        if len(data) > limits.max_request_bytes:
+        limit = self._limits.max_request_bytes
+        if len(data) > limit:
             raise refuse(
-                Code.RESOURCE_EXHAUSTED, f"the request has {len(data)} bytes, more than {limits.max_request_bytes}"
+                Code.RESOURCE_EXHAUSTED, f"the request has {len(data)} bytes, more than the {limit} that are stored"
             )
+        return data
+
+    def _new(self, registered: Registered, request: Any, parent: str, access: Access) -> NewOperation:
         metadata = None
         if registered.metadata is not None:
             metadata = check_type(registered.method, "metadata", registered.metadata(request)).SerializeToString()
-            if len(metadata) > limits.max_metadata_bytes:
-                text = f"the metadata would have {len(metadata)} bytes, more than {limits.max_metadata_bytes}"
+            limit = self._limits.max_metadata_bytes
+            if len(metadata) > limit:
+                text = f"the metadata would have {len(metadata)} bytes, more than the {limit} that are stored"
                 raise refuse(Code.RESOURCE_EXHAUSTED, text)
         return NewOperation(
             name=self._names.new_name(parent),
@@ -279,9 +297,6 @@ class OperationsService:
             method=registered.method.path,
             principal=access.principal,
             scope=access.scope or "",
-            request=data,
-            request_id=check_request_id(request_id) if request_id else request_id_of(request),
-            request_hash=hashlib.sha256(data).digest(),
             resource=registered.resource(request) if registered.resource is not None else "",
             metadata=metadata,
             max_attempts=registered.max_attempts,
@@ -292,7 +307,8 @@ class OperationsService:
             with self._telemetry.starting(new.method) as trace:
                 new = replace(new, trace=trace) if trace else new
                 created = await self._store.create(new, self._worker.terms if place.here else None)
-                self._telemetry.started(new.method, created.record.name)
+                if not created.existed:
+                    self._telemetry.started(new.method, created.record.name)
         except OperationConflictError as error:
             place.give_up()
             raise refuse(Code.ABORTED, str(error)) from None
@@ -303,9 +319,7 @@ class OperationsService:
             await place.submit(created.record.name, new.method, created.lease)
             return created.record.to_proto()
         place.give_up()
-        if created.request_hash != new.request_hash:
-            raise bad_field("request_id", "another request was sent under this id: use a new one for every request")
-        return created.record.to_proto()
+        return _replay(created, new.request_hash)
 
     # -- asking the authorizer -----------------------------------------------------------------------------------
 
@@ -357,6 +371,12 @@ async def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
             raise
         # Something it waited for was cancelled: that is its failure, and no reason to leave the caller without an answer.
         raise RuntimeError(f"{function!r} was cancelled") from error
+
+
+def _replay(created: Created, fingerprint: bytes) -> operations_pb2.Operation:
+    if created.request_hash != fingerprint:
+        raise bad_field("request_id", "another request was sent under this id: use a new one for every request")
+    return created.record.to_proto()
 
 
 def _answer(registered: Registered, answer: Any) -> operations_pb2.Operation:

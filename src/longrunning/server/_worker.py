@@ -167,6 +167,11 @@ class Worker:
             return False
         return True
 
+    async def _let_go(self, holding: Holding) -> None:
+        if not holding.lost:
+            holding.lost = True
+            await self._give_back([holding])
+
     async def _give_back(self, holdings: Iterable[Holding]) -> None:
         fences = {holding.lease.name: holding.lease.fence for holding in holdings}
         if not fences:
@@ -199,9 +204,12 @@ class Worker:
             return None
         except OperationError as error:
             return self._failure(error, about)
-        except Exception:  # noqa: BLE001 (logged in full; callers are told that it failed, and no more)
+        except Exception as error:  # noqa: BLE001 (logged in full; callers are told that it failed, and no more)
+            if error is holding.unwritten:
+                # Nothing is wrong with the operation. Its lease expires, and another attempt goes on at the checkpoint.
+                holding.lost = True
             if holding.lost:
-                _log.info("the handler of %s failed after its lease was lost", lease.name, exc_info=True, extra=about)
+                _log.warning("an attempt of %s ended without an outcome", lease.name, exc_info=True, extra=about)
                 return None
             _log.exception("the handler of %s (%s) failed", lease.name, lease.method, extra=about)
             return Outcome.failure(Status(Code.UNKNOWN, "the handler of the operation failed"))
@@ -213,8 +221,7 @@ class Worker:
             case Interrupt.CANCEL:
                 return CANCELLED
             case Interrupt.SHUTDOWN:
-                holding.lost = True
-                await self._give_back([holding])
+                await self._let_go(holding)
                 return None
             case _:
                 return None

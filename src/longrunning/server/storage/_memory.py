@@ -58,7 +58,7 @@ class MemoryStore:
         self._last = 0  # the greatest sequence number given away
         self._rows: dict[int, Row] = {}
         self._sequences: dict[str, int] = {}  # by name
-        self._requests: dict[tuple[str, str, str], int] = {}
+        self._requests: dict[tuple[str, str, str, str], int] = {}
         self._resources: dict[str, int] = {}  # held by operations that are not done
         self._active: dict[int, None] = {}  # what is not done, oldest first
         self._ended: list[tuple[int, int]] = []  # a heap of end time and sequence
@@ -86,10 +86,9 @@ class MemoryStore:
             ValueError: The name is taken; names are to be unguessable, hence unique.
         """
         if new.request_id:
-            known = self._requests.get((new.principal, new.method, new.request_id))
+            known = await self.replayed(new.principal, new.scope, new.method, new.request_id)
             if known is not None:
-                row = self._rows[known]
-                return Created(record=row.record, request_hash=row.request_hash, lease=None, existed=True)
+                return known
         if new.resource and new.resource in self._resources:
             raise OperationConflictError(new.resource)
         if new.name in self._sequences:
@@ -102,6 +101,14 @@ class MemoryStore:
         return Created(
             record=self._rows[row.record.sequence].record, request_hash=new.request_hash, lease=lease, existed=False
         )
+
+    async def replayed(self, principal: str, scope: str, method: str, request_id: str) -> Created | None:
+        """What an earlier request with this id made: see `OperationStore.replayed`."""
+        known = self._requests.get((principal, scope, method, request_id))
+        if known is None:
+            return None
+        row = self._rows[known]
+        return Created(record=row.record, request_hash=row.request_hash, lease=None, existed=True)
 
     async def get(self, name: str, scope: str | None) -> OperationRecord | None:
         """The operation, or ``None``."""

@@ -63,9 +63,9 @@ class Row:
         )
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """What a replayed request is known by."""
-        return self.principal, self.record.method, self.request_id
+        return self.principal, self.record.scope, self.record.method, self.request_id
 
     def claimable(self, now: int) -> bool:
         """Whether it is to be worked on, and nobody holds a live lease on it."""

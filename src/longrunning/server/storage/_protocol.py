@@ -44,12 +44,16 @@ class OperationStore(Protocol):
     async def create(self, new: NewOperation, claim: ClaimTerms | None = None) -> Created:
         """Stores an operation, and claims it in the same step if asked to.
 
-        If the same principal made one by the same method with the same request id (AIP-155), nothing is stored, and that
-        one is returned, whatever became of it since.
+        If the same principal, in the same scope, made one by the same method with the same request id (AIP-155), nothing is
+        stored, and that one is returned, whatever became of it since.
 
         Raises:
             OperationConflictError: An operation that is not done holds the same resource (AIP-151, parallel operations).
         """
+        ...
+
+    async def replayed(self, principal: str, scope: str, method: str, request_id: str) -> Created | None:
+        """The operation that an earlier request with this id made, as `create` would return it; ``None`` without one."""
         ...
 
     async def get(self, name: str, scope: str | None) -> OperationRecord | None:

@@ -151,6 +151,11 @@ class SqliteStore:
         """
         return await self._write(lambda t: jobs.create(t, new, claim))
 
+    async def replayed(self, principal: str, scope: str, method: str, request_id: str) -> Created | None:
+        """What an earlier request with this id made: see `OperationStore.replayed`."""
+        row = await self._open_readers().row(jobs.REPLAYED, (principal, scope, method, request_id))
+        return None if row is None else jobs.replayed_of(row)
+
     async def get(self, name: str, scope: str | None) -> OperationRecord | None:
         """The operation, or ``None``; read from the file each time."""
         readers = self._open_readers()

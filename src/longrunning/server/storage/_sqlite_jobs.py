@@ -36,6 +36,7 @@ from ._sqlite_writer import Transaction
 
 __all__ = [
     "DUE_WINDOW",
+    "REPLAYED",
     "abandon",
     "claim",
     "create",
@@ -45,6 +46,7 @@ __all__ = [
     "purge",
     "release",
     "renew",
+    "replayed_of",
     "request_cancel",
     "secret",
     "update",
@@ -61,9 +63,9 @@ insert into operations (name, parent, method, scope, create_time, start_time, up
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict do nothing
 """
-_REPLAYED: Final = f"""
+REPLAYED: Final = f"""
 select request_hash, {RECORD} from operations
-where principal = ? and method = ? and request_id = ? and request_id <> ''
+where principal = ? and scope = ? and method = ? and request_id = ? and request_id <> ''
 """
 _TAKEN: Final = "select 1 from operations where name = ?"
 
@@ -89,7 +91,7 @@ returning cancel_requested
 _END: Final = "lease_expires = null, worker = '', checkpoint = null, request = x'', trace = '', changed = ?"
 _FINISH: Final = f"""
 update operations
-set metadata = coalesce(?, metadata), done = 1, code = ?, result = ?, update_time = ?, end_time = ?, {_END}
+set metadata = ifnull(?, metadata), done = 1, code = ?, result = ?, update_time = ?, end_time = ?, {_END}
 where {_HELD}
 """
 _RELEASE: Final = f"""
@@ -205,11 +207,16 @@ def _first_lease(new: NewOperation, now: int) -> Lease:
 
 def _replayed(t: Transaction, new: NewOperation) -> Created:
     """The operation that the same request made before, if it is that which stood in the way."""
-    for row in t.execute(_REPLAYED, (new.principal, new.method, new.request_id)).fetchall():
-        return Created(record=record_of(row[1:]), request_hash=row[0], lease=None, existed=True)
+    for row in t.execute(REPLAYED, (new.principal, new.scope, new.method, new.request_id)).fetchall():
+        return replayed_of(row)
     if t.execute(_TAKEN, (new.name,)).fetchall():
         raise ValueError(f"there is an operation {new.name!r}")
     raise OperationConflictError(new.resource)
+
+
+def replayed_of(row: tuple[Any, ...]) -> Created:
+    """What an earlier request made."""
+    return Created(record=record_of(row[1:]), request_hash=row[0], lease=None, existed=True)
 
 
 def claim(t: Transaction, name: str, terms: ClaimTerms) -> Lease | None:

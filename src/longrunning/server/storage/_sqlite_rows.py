@@ -64,4 +64,4 @@ def micros(seconds: float) -> int:
     Raises:
         ValueError: It is not a number.
     """
-    return round(max(-_LONGEST, min(seconds * MICROSECONDS, _LONGEST)))
+    return round(max(min(seconds * MICROSECONDS, _LONGEST), -_LONGEST))  # in this order NaN stays NaN

@@ -66,7 +66,7 @@ _VERSION_1: Final = (
     )
     """,
     "create unique index by_name on operations (name)",
-    "create unique index by_request on operations (principal, method, request_id) where request_id <> ''",
+    "create unique index by_request on operations (principal, scope, method, request_id) where request_id <> ''",
     "create unique index by_resource on operations (resource) where done = 0 and resource <> ''",
     # Each index ends with the sequence by itself, as sequence is the row's own number.
     "create index by_parent on operations (parent) where deleted = 0",

@@ -159,8 +159,12 @@ soak: setup ## cut the network under waits, a hundred times in a row (SOAK=--rou
 # --- to look at
 
 .PHONY: demo
-demo: setup ## a Memorystore server and its clients, end to end
+demo: setup ## a Memorystore server and its clients, end to end, through a crash of the server
 	$(BIN)/python -m examples.memorystore
+
+.PHONY: examples
+examples: setup ## small services: the smallest, one of our own proto, checkpoints, tenants behind TLS
+	@for name in smallest library checkpoints tenants; do echo; echo "== python -m examples.$$name"; $(BIN)/python -m examples.$$name; done
 
 .PHONY: bench
 bench: setup ## side by side with google-api-core: decoding, importing
@@ -169,6 +173,10 @@ bench: setup ## side by side with google-api-core: decoding, importing
 .PHONY: bench-waiting
 bench-waiting: setup ## side by side with google-api-core: many waits at once (four minutes)
 	$(BIN)/python -m benchmarks.waiting
+
+.PHONY: bench-serving
+bench-serving: setup ## the server, beside a bare handler and bare sqlite3 (five minutes)
+	$(BIN)/python -m benchmarks.serving
 
 # --- the package, and everything
 

@@ -39,7 +39,13 @@ LOCATION: Final = "projects/demo/locations/us-central1"
 STARTING: Final = "Starting Redis"
 """The stage of a creation in which the demo cancels it."""
 
-CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0)]  # it would not know our loopback
+CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
+    ("grpc.enable_http_proxy", 0),  # it would not know our loopback
+    # A server that is started again is found soon; by default a channel waits for up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+]
 
 
 def instance_name(instance_id: str) -> str:

@@ -28,6 +28,7 @@ from longrunning import (
     OperationError,
     OperationState,
     PollPolicy,
+    RetryPolicy,
     StartError,
 )
 from longrunning.errors import OperationNotFoundError
@@ -47,7 +48,9 @@ from .screen import Board, NotSoError, Screen, metadata_of
 __all__ = ["tour"]
 
 # The instances of this server are ready in seconds, not in minutes as real ones: it is polled more often than by default.
-POLICY: Final = PollPolicy(initial=0.1, multiplier=1.2, maximum=0.4, timeout=20)
+POLICY: Final = PollPolicy(
+    initial=0.1, multiplier=1.2, maximum=0.4, timeout=20, retry=RetryPolicy(initial=0.1, maximum=0.4)
+)
 
 CREATED: Final = {"cache-small": 1, "cache-medium": 3, "cache-large": 5}  # GB
 LISTED: Final = {
@@ -57,6 +60,7 @@ LISTED: Final = {
     ("delete", "SUCCEEDED", "Empty"): 1,
     ("create", "RUNNING", ""): 1,
 }
+FILTER: Final = "metadata.verb = create AND response.memory_size_gb >= 5"
 METADATA_FIELDS: Final = {
     "@type", "createTime", "endTime", "target", "verb", "statusDetail", "cancelRequested", "apiVersion",
 }  # fmt: skip
@@ -178,6 +182,8 @@ async def list_all(client: AsyncOperationsClient, screen: Screen) -> list[Operat
     screen.check(len(pages) == 2, f"{len(operations)} operations came in {len(pages)} pages")
     found = Counter((metadata.verb, state.value, result) for metadata, state, result in rows)
     screen.check(found == LISTED, "each is in the state that it should be in, and its result typed")
+    filtered = [metadata_of(operation) async for operation in client.list(LOCATION, filter=FILTER)]
+    screen.check([last(metadata.target) for metadata in filtered] == ["cache-large"], f"the server filters: {FILTER}")
     return operations
 
 
@@ -191,10 +197,11 @@ def result_of(operation: Operation[Any, Any]) -> str:
 def show_json(operations: list[Operation[Any, Any]], screen: Screen) -> None:
     """Writes operations as the documents of the REST API, and reads them back."""
     screen.step("The same as JSON, as the REST API has it")
-    text = operations[0].to_json(indent=2)
+    created = next(o for o in operations if o.done and result_of(o) == "Instance")
+    text = created.to_json(indent=2)
     screen.json(text)
     again = Operation.from_json(text, CREATE_INSTANCE)
-    screen.check(again == operations[0], "read back, it is equal")
+    screen.check(again == created, "read back, it is equal")
     screen.check(again.result().host == json.loads(text)["response"]["host"], "and typed")
     # Documents, not operations: in the bytes of an Any the entries of a map, such as of ErrorInfo, have no fixed order.
     screen.check(

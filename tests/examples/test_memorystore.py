@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from examples.memorystore.instances import Instances, Owner, StaleAttemptError
+from google.cloud.redis_v1.types import cloud_redis
 
 from longrunning import Operation, OperationState, TypeRegistry
 
@@ -82,13 +84,13 @@ def without_server(since: str) -> Run:
         return Run(demo.returncode, output, errors)
 
 
-MIDWAY = ("Starting Redis", "CloudRedisClient drives", "CloudRedisAsyncClient")
+MIDWAY = ("Starting Redis", "CloudRedisClient drives", "CloudRedisAsyncClient", "(attempt 2)")
 
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Future[Run]]:
-    """All of them at once: most of the time they wait."""
-    with ThreadPoolExecutor() as pool:
+    """Three at once: most of the time they wait, but each starts five processes."""
+    with ThreadPoolExecutor(3) as pool:
         return {
             "pipe": pool.submit(piped),
             "terminal": pool.submit(in_terminal),
@@ -123,7 +125,7 @@ def test_progress_comes_from_typed_metadata(demo: Run) -> None:
 
 
 def test_a_cancelled_operation_says_so(demo: Run) -> None:
-    """A cancel is seen in the metadata while it takes effect, and ends in code 1 (CTRL-2, PROG-2, PROG-3)."""
+    """A cancel is seen in the metadata while it takes effect, and ends in code 1 (CTRL-2, PROG-2, PROG-3, SRV-4)."""
     assert re.search(r"RUNNING +Releasing what was reserved\n.* CANCELLED +Cancelled by the user\n", demo.step(2))
     assert "✓ the code is CANCELLED (1)" in demo.step(2)
     assert "✓ metadata.cancel_requested is True" in demo.step(2)
@@ -137,22 +139,24 @@ def test_a_failed_operation_has_readable_details(demo: Run) -> None:
 
 
 def test_a_list_holds_all_kinds(demo: Run) -> None:
-    """One list has both methods, all states, and typed results (CTRL-4)."""
-    rows = {tuple(line.split()) for line in demo.step(5).splitlines()}
-    assert rows >= {
-        ("create", "cache-large", "SUCCEEDED", "Instance"),
-        ("create", "cache-unwanted", "CANCELLED", "CANCELLED"),
-        ("create", "cache-over-quota", "FAILED", "RESOURCE_EXHAUSTED"),
+    """One list has both methods, all states, and typed results; a filter reads metadata and responses (CTRL-4, FILT-2)."""
+    rows = [tuple(line.split()) for line in demo.step(5).splitlines()]
+    first = rows.index(("create", "cache-late", "RUNNING"))
+    assert rows[first : first + 4] == [  # the newest first
         ("create", "cache-late", "RUNNING"),
         ("delete", "cache-small", "SUCCEEDED", "Empty"),
-    }
+        ("create", "cache-over-quota", "FAILED", "RESOURCE_EXHAUSTED"),
+        ("create", "cache-unwanted", "CANCELLED", "CANCELLED"),
+    ]
+    assert ("create", "cache-large", "SUCCEEDED", "Instance") in rows
+    assert "✓ the server filters: metadata.verb = create AND response.memory_size_gb >= 5\n" in demo.step(5)
 
 
 def test_the_document_is_one(demo: Run) -> None:
     """The JSON that is printed is an operation of the REST API: whoever knows no type in it can read it (JSON-1, JSON-2)."""
     text = textwrap.dedent(demo.step(6)[demo.step(6).index("   {") : demo.step(6).index("   ✓")])
     operation = Operation.from_json(text, registry=TypeRegistry())
-    assert operation.name.startswith("projects/demo/locations/us-central1/operations/operation-")
+    assert re.fullmatch(r"projects/demo/locations/us-central1/operations/op-[0-9a-f]{32}", operation.name)
     assert operation.state is OperationState.SUCCEEDED
 
 
@@ -164,10 +168,28 @@ def test_a_deleted_operation_is_gone(demo: Run) -> None:
 
 @pytest.mark.parametrize("step", [9, 10])
 def test_the_real_clients_get_on_with_the_server(demo: Run, step: int) -> None:
-    """The clients of google-cloud-redis create, cancel and delete on the scripted server (demo)."""
+    """The clients of google-cloud-redis create, cancel and delete on our server (SRV-1)."""
     assert "✓ operation.result() is an Instance, at 10.142.0." in demo.step(step)
     assert "✓ the cancelled one raises" in demo.step(step)
     assert "✓ delete_instance() ends with Empty" in demo.step(step)
+
+
+def test_a_crash_is_a_pause(demo: Run) -> None:
+    """Killed with -9 and started again, the server goes on at the checkpoint, and the waiting client gets its result (RUN-2)."""
+    before, after = re.split(r"^   kill -9 (?:\d+)\n", demo.step(11), flags=re.MULTILINE)
+    assert "RUNNING    Starting Redis\n" in before
+    assert "(attempt 2)" not in before
+    killed, started = (re.findall(pattern, demo.output)[-1] for pattern in (r"kill -9 (\d+)", r"\bpid (\d+)"))
+    assert killed != started
+    first = re.search(r"RUNNING    (.*) \(attempt 2\)\n", after)
+    assert first is not None
+    assert first[1] in {"Starting Redis", "Checking that it answers"}
+    assert re.search(r"cache-survivor +SUCCEEDED +Done\n +✓ the client that waited has cache-survivor\n", after)
+    pause = re.search(r"✓ all that it noticed is a pause of ([\d.]+) s\n", after)
+    assert pause is not None
+    assert float(pause[1]) > 0
+    assert "✓ the 12 operations of before are as they were\n" in after
+    assert re.search(r"✓ and so is the instance cache-large, at 10\.142\.0\.\d+:6379\n", after)
 
 
 @pytest.mark.parametrize("since", MIDWAY)
@@ -203,3 +225,52 @@ def test_the_server_ends_by_itself(ending: str) -> None:
         if ending == "the end of its input":
             server.stdin.close()
         assert server.wait(10) == 0
+
+
+@pytest.fixture
+def instances(tmp_path: Path) -> Instances:
+    """No instances."""
+    return Instances(tmp_path / "instances.db")
+
+
+def test_a_second_attempt_changes_nothing(instances: Instances) -> None:
+    """What a handler of the demo does to the world it may do twice: the address stays, what is gone stays gone (RUN-1)."""
+    first, second = Owner("operations/a", 1), Owner("operations/a", 2)
+    other = Owner("operations/b", 1)
+    instances.take(other, cloud_redis.Instance(name="instances/other"))
+    instances.take(first, cloud_redis.Instance(name="instances/a", memory_size_gb=3))
+    finished = instances.finish(first, "instances/a")
+    again = instances.take(second, cloud_redis.Instance(name="instances/a", memory_size_gb=3))
+    assert again == finished
+    assert instances.finish(second, "instances/a") == finished
+    assert finished.host == "10.142.0.5"
+    for _ in range(2):
+        instances.remove(second, "instances/a")
+        assert instances.get("instances/a") is None
+    assert instances.get("instances/other") is not None
+
+
+def test_an_attempt_taken_for_dead_cannot_write(instances: Instances) -> None:
+    """An attempt that comes back after a later one began is refused by its fencing token, whatever it tries (RUN-1)."""
+    early, late = Owner("operations/a", 1), Owner("operations/a", 2)
+    instance = cloud_redis.Instance(name="instances/a")
+    instances.take(early, instance)
+    instances.take(late, instance)
+    for write in (
+        lambda: instances.take(early, instance),
+        lambda: instances.finish(early, instance.name),
+        lambda: instances.remove(early, instance.name),
+    ):
+        with pytest.raises(StaleAttemptError):
+            write()
+    instances.finish(late, instance.name)
+
+
+def test_what_was_left_half_made_is_taken_over(instances: Instances) -> None:
+    """An instance whose creation was cancelled, and whose process died, does not stand in the way of the next one (RUN-2)."""
+    left = Owner("operations/a", 7)
+    instances.take(left, cloud_redis.Instance(name="instances/a", memory_size_gb=3))
+    taken = instances.take(Owner("operations/b", 1), cloud_redis.Instance(name="instances/a", memory_size_gb=5))
+    assert taken.memory_size_gb == 5
+    with pytest.raises(StaleAttemptError):
+        instances.finish(left, "instances/a")

@@ -20,8 +20,8 @@ from google.cloud.redis_v1.types import cloud_redis
 from google.longrunning import operations_pb2
 
 __all__ = [
-    "LIST_FILTER", "LIST_PAGE_SIZE", "PAST_SECONDS", "Cell", "NotOfferedError", "Seen", "Stage", "check", "create_call",
-    "create_request",
+    "LIST_FILTER", "LIST_PAGE_SIZE", "PAST_SECONDS", "SLOW_GB", "Cell", "NotOfferedError", "Seen", "Stage", "check",
+    "create_call", "create_request",
 ]  # fmt: skip
 
 LIST_FILTER: Final = "done = true"
@@ -29,6 +29,9 @@ LIST_PAGE_SIZE: Final = 4
 
 PAST_SECONDS: Final = 30.0
 """When whatever a cell waits for has long happened, seconds."""
+
+SLOW_GB: Final = 8
+"""The size of an instance whose stages last a second each, for clients that take a process for every look."""
 
 _STAGES: Final = ("Looking at the quotas", "Reserving an IP range", STARTING, "Checking that it answers", "Done")
 
@@ -76,9 +79,9 @@ class Stage:
     listed_in: str
     listed: frozenset[str]
 
-    def request(self, instance_id: str = "cache") -> cloud_redis.CreateInstanceRequest:
+    def request(self, instance_id: str = "cache", *, memory_size_gb: int = 1) -> cloud_redis.CreateInstanceRequest:
         """Asks for an instance; with "quota" in its id it fails."""
-        return create_request(self.location, instance_id)
+        return create_request(self.location, instance_id, memory_size_gb=memory_size_gb)
 
     @property
     def absent(self) -> str:
@@ -149,7 +152,7 @@ def check(cell: Cell, seen: Seen, stage: Stage) -> None:
 
 
 def _create(seen: Seen, stage: Stage) -> None:
-    assert seen.name.startswith(f"{stage.location}/operations/operation-")
+    assert re.fullmatch(rf"{stage.location}/operations/op-[0-9a-f]{{32}}", seen.name)
     assert (seen.done, seen.verb, seen.target) == (False, "create", f"{stage.location}/instances/cache")
 
 

@@ -102,7 +102,7 @@ def playing() -> Generator[Player, None, None]:
 
 @contextmanager
 def _process() -> Generator[str, None, None]:
-    command = (sys.executable, "-m", "examples.memorystore.server", f"--lifetime={_LIFETIME}")
+    command = (sys.executable, "-m", "tests.interop.serving", f"--lifetime={_LIFETIME}")
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -140,7 +140,7 @@ def _to_list(address: str, location: str) -> frozenset[str]:
             request_serializer=operations_pb2.GetOperationRequest.SerializeToString,
             response_deserializer=operations_pb2.Operation.FromString,
         )
-        create(create_request(location, "slow", memory_size_gb=300))
+        create(create_request(location, "slow", memory_size_gb=1000))
         names = frozenset[str](create(create_request(location, f"quota-{number}")).name for number in range(_LISTED))
         until = time.monotonic() + PAST_SECONDS
         while not all(get(operations_pb2.GetOperationRequest(name=name)).done for name in names):

@@ -14,9 +14,11 @@ from functools import partial
 from importlib import metadata
 from typing import Final
 
+from .buf_curl import BufCells, ReflectionCells
 from .cells import Cell
 from .google_async import AsyncOperationsCells, AsyncRedisCells
 from .google_sync import OperationsCells, RedisCells
+from .nodejs import NodeCells, node_version
 from .ours import AsyncCells, Cells
 
 __all__ = ["ROWS", "Row"]
@@ -47,6 +49,8 @@ def _pip(distribution: str) -> Callable[[], str]:
 
 _BY_NAME: Final = "by name, and the future is made by hand: there is no call that gives one"
 _DETAILS: Final = "the details are unpacked by hand, from `operation.error`"
+_SERVER_WAITS: Final = "by WaitOperation: the server does the waiting"
+_ALWAYS_ANOTHER: Final = "by name, and always so: every call is a process and a connection of its own"
 _NO_PAGE_SIZE: Final = "it cannot ask for a page size: the pages are as the server makes them"
 
 ROWS: Final = (
@@ -86,6 +90,30 @@ ROWS: Final = (
             Cell.LIST: _NO_PAGE_SIZE,
             Cell.RESUME: _BY_NAME,
         },
+    ),
+    Row(
+        key="node",
+        client="@google-cloud/redis, `CloudRedisClient`, gRPC",
+        version=node_version,
+        cells=NodeCells(),
+        notes={
+            Cell.FAILURE: "the details are decoded by hand, from `operation.latestResponse`: the error has none",
+            Cell.CANCEL: "the last metadata is decoded by hand, from `operation.latestResponse`: that of an error is not",
+        },
+    ),
+    Row(
+        key="buf",
+        client="`buf curl --schema`, gRPC",
+        version=_pip("buf-bin"),
+        cells=BufCells(),
+        notes={Cell.RESULT: _SERVER_WAITS, Cell.RESUME: _ALWAYS_ANOTHER},
+    ),
+    Row(
+        key="buf-reflect",
+        client="`buf curl --reflect`, gRPC",
+        version=_pip("buf-bin"),
+        cells=ReflectionCells(),
+        notes={Cell.RESULT: _SERVER_WAITS, Cell.RESUME: _ALWAYS_ANOTHER},
     ),
     Row(
         key="ours",

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.interop import page
 from tests.interop.cells import Cell, Seen, Stage, check
+from tests.interop.nodejs import SOURCES
 from tests.interop.page import Outcome
 from tests.interop.playing import BlankCellError, Player, Server
 from tests.interop.rows import ROWS, Row
@@ -66,3 +69,11 @@ def test_a_page_is_compared_but_for_time_and_versions() -> None:
     assert page.same(f"\n{page.stamp()}\n\n{one}\n", page.table(outcomes, lambda _: "2.0"))
     for outcome in (Outcome("n/a"), Outcome("✓", "by hand")):
         assert not page.same(one, page.table({**outcomes, ("ours", Cell.LIST): outcome}, lambda _: "1"))
+
+
+def test_what_npm_installs_is_pinned() -> None:
+    """The client of another language is the same in every run: package.json names exact versions (interop)."""
+    for folder in (SOURCES, SOURCES.with_name("real_protos")):
+        named = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+        assert named
+        assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in named.values()), named

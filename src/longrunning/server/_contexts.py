@@ -132,6 +132,8 @@ class _Context(Generic[M]):
         if self._holding.lost:
             raise LeaseLostError(self.name)
         if checkpoint is not None:
+            if not _is_bytes(checkpoint):
+                raise TypeError(f"a checkpoint is bytes; got {type(checkpoint).__name__}")
             _check_size("checkpoint", len(checkpoint), self._limits.max_checkpoint_bytes)
         return None if metadata is None else self._checked(metadata)
 
@@ -157,6 +159,10 @@ class _Context(Generic[M]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, attempt {self.attempt}>"
+
+
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, bytes)
 
 
 def _check_size(what: str, size: int, limit: int) -> None:

@@ -25,6 +25,8 @@ __all__ = ["Executor", "LocalExecutor", "Place", "Runner"]
 
 _log: Final = logging.getLogger("longrunning.server")
 
+_STOP_SECONDS: Final = 2.0  # what a handler that was cancelled gets to end
+
 
 class Runner(Protocol):
     """What an executor calls: the worker of its server."""
@@ -130,12 +132,19 @@ class LocalExecutor:
 
     async def close(self) -> None:
         """Forgets what waits: the store knows it."""
-        self._runner = None
+        runner, self._runner = self._runner, None
+        leases = [lease for _, lease in self._pending if lease is not None]
         self._pending.clear()
         self._queued.clear()
         for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        if runner is not None:
+            for lease in leases:  # a worker that has stopped gives them back
+                await _run(runner, lease.name, lease)
+        if self._running:
+            _, deaf = await asyncio.wait(self._running, timeout=_STOP_SECONDS)
+            for task in deaf:
+                _log.error("%s goes on although it was cancelled, and is left behind", task.get_name())
 
     def reserve(self) -> Place:
         """A place for an operation about to be stored.

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import importlib
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
 import grpc
@@ -49,7 +53,7 @@ def add_to(server: OperationsServer, grpc_server: Any, *, reflection: bool, heal
     if isinstance(grpc_server, grpc.aio.Server):
         handler_for = _grpc_aio.handler_for
     elif isinstance(grpc_server, grpc.Server):
-        handler_for = _grpc_sync.handler_for
+        handler_for = functools.partial(_grpc_sync.handler_for, threads=_threads_of(grpc_server))
     else:
         raise TypeError(f"a grpc.aio.Server or a grpc.Server is needed; got {grpc_server!r}")
     grpc_server.add_generic_rpc_handlers((Methods(server, lambda path: handler_for(server, path)),))
@@ -70,6 +74,13 @@ def add_to(server: OperationsServer, grpc_server: Any, *, reflection: bool, heal
         _tell_health(server, grpc_server)
 
 
+def _threads_of(grpc_server: Any) -> int:
+    """How many threads answer calls; gRPC has no public way to ask. Where it cannot be known, `Limits` alone decides."""
+    pool = getattr(getattr(grpc_server, "_state", None), "thread_pool", None)
+    threads = getattr(pool, "_max_workers", None)
+    return threads if isinstance(threads, int) else sys.maxsize
+
+
 def _reflect(server: OperationsServer, grpc_server: Any) -> None:
     try:
         reflection: Any = importlib.import_module("grpc_reflection.v1alpha.reflection")  # it ships no types
@@ -82,16 +93,39 @@ def _reflect(server: OperationsServer, grpc_server: Any) -> None:
 def _tell_health(server: OperationsServer, grpc_server: Any) -> None:
     try:
         health: Any = importlib.import_module("grpc_health.v1.health")  # they ship no types
-        health_pb2: Any = importlib.import_module("grpc_health.v1.health_pb2")
-        health_pb2_grpc: Any = importlib.import_module("grpc_health.v1.health_pb2_grpc")
+        serving: Any = importlib.import_module("grpc_health.v1.health_pb2").HealthCheckResponse
+        add: Any = importlib.import_module("grpc_health.v1.health_pb2_grpc").add_HealthServicer_to_server
     except ImportError as error:
         raise MissingExtraError("server", "gRPC health checks") from error
-    servicer: Any = health.HealthServicer()
-    serving = health_pb2.HealthCheckResponse
+    # The one for threads would keep a thread of the event loop for everybody who watches.
+    is_async = isinstance(grpc_server, grpc.aio.Server)
+    servicer: Any = (health.aio if is_async else health).HealthServicer()
+    telling: set[asyncio.Task[None]] = set()
+
+    async def set_all(status: Any) -> None:
+        for service in ("", SERVICE):
+            await servicer.set(service, status)
 
     def tell(running: bool) -> None:  # noqa: FBT001
-        for service in ("", SERVICE):
-            servicer.set(service, serving.SERVING if running else serving.NOT_SERVING)
+        status = serving.SERVING if running else serving.NOT_SERVING
+        if not is_async:
+            for service in ("", SERVICE):
+                servicer.set(service, status)
+        elif _has_loop():
+            task = asyncio.get_running_loop().create_task(set_all(status), name="longrunning-health")
+            telling.add(task)
+            task.add_done_callback(telling.discard)
+        else:  # nobody watches a server that has no loop yet: this ends without waiting for anything
+            with suppress(StopIteration):
+                set_all(status).send(None)
 
     server.observe(tell)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
+    add(servicer, grpc_server)
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

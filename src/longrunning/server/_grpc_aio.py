@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from ..status import Status
-from ._grpc_edge import STATUS_CODES, answer, status_of, trailers_of
+from ._grpc_edge import answer, answer_of, status_of
 
 if TYPE_CHECKING:
     from ._server import OperationsServer
@@ -24,7 +24,7 @@ def handler_for(server: OperationsServer, path: str) -> grpc.RpcMethodHandler[An
 
     async def handle(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            return await answer(server, path, data, context, threaded=False)
+            return await answer(server, path, data, context, threads=None)
         except grpc.aio.AbortError:  # `validate` aborted the RPC itself
             raise
         except Exception as error:  # noqa: BLE001 (told apart, logged and answered there)
@@ -35,8 +35,5 @@ def handler_for(server: OperationsServer, path: str) -> grpc.RpcMethodHandler[An
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], status: Status) -> NoReturn:
     """Answers an RPC with a status."""
-    code = STATUS_CODES.get(int(status.code), grpc.StatusCode.UNKNOWN)
-    if code is grpc.StatusCode.OK:
-        code = grpc.StatusCode.UNKNOWN
-    await context.abort(code, status.message, trailers_of(status))
+    await context.abort(*answer_of(status))
     raise asyncio.CancelledError  # not reached: abort raises

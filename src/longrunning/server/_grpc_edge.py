@@ -30,9 +30,9 @@ __all__ = [
     "SERVICE",
     "STATUS_CODES",
     "answer",
+    "answer_of",
     "call_of",
     "status_of",
-    "trailers_of",
 ]
 
 _log: Final = logging.getLogger("longrunning.server")
@@ -41,6 +41,8 @@ SERVICE: Final = "google.longrunning.Operations"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _YEARS: Final = 1e8  # seconds; a server is told of "no deadline" as one in the far future
 _MAX_PENDING: Final = 100_000
+_MAX_DETAILS: Final = 4096  # bytes; clients accept 16 KiB of headers (8 KiB some), and both have to fit, encoded
+_MAX_MESSAGE: Final = 1024  # bytes
 
 SERVER_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     # With gRPC's own defaults a server turns away some of a few thousand calls that come in at once, as CANCELLED: every
@@ -84,18 +86,26 @@ def status_of(error: Exception, path: str) -> Status:
     if isinstance(error, Refusal):
         return error.status
     if isinstance(error, StoreUnavailableError):
-        _log.warning("%s: %s", path, error)
+        _log.warning("%s: %s", path, error, extra={"method": path})
         return _UNAVAILABLE
-    _log.error("%s failed", path, exc_info=error)
+    _log.error("%s failed", path, exc_info=error, extra={"method": path})
     return _INTERNAL
 
 
-def trailers_of(status: Status) -> tuple[tuple[str, bytes], ...]:
-    """The details of a status, as gRPC carries them."""
-    return ((_DETAILS_KEY, status.to_proto().SerializeToString()),) if status.details else ()
+def answer_of(status: Status) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
+    """Code, message and trailers. What does not fit into the headers that clients accept is cut: the code has to arrive."""
+    code = STATUS_CODES.get(int(status.code), grpc.StatusCode.UNKNOWN)
+    if code is grpc.StatusCode.OK:
+        code = grpc.StatusCode.UNKNOWN
+    details = status.to_proto().SerializeToString() if status.details else b""
+    message = status.message
+    if len(details) > _MAX_DETAILS or len(message.encode("utf-8", "replace")) > _MAX_MESSAGE:
+        _log.warning("a status is too long for headers and cut: code %s, message %a", status.code, message[:200])
+        details, message = b"", message[: _MAX_MESSAGE // 4]
+    return code, message, ((_DETAILS_KEY, details),) if details else ()
 
 
-async def answer(server: OperationsServer, path: str, data: bytes, context: Any, *, threaded: bool) -> bytes:
+async def answer(server: OperationsServer, path: str, data: bytes, context: Any, *, threads: int | None) -> bytes:
     """Answers one RPC, on the event loop of the server.
 
     Raises:
@@ -119,7 +129,7 @@ async def answer(server: OperationsServer, path: str, data: bytes, context: Any,
             return (await service.get(call)).to_proto().SerializeToString()
         case Rpc.WAIT:
             timeout, deadline = _timeout(request), _deadline(context)
-            return (await service.wait(call, timeout, deadline, threaded=threaded)).to_proto().SerializeToString()
+            return (await service.wait(call, timeout, deadline, threads=threads)).to_proto().SerializeToString()
         case Rpc.LIST:
             page = await service.list(
                 call, filter=request.filter, page_size=request.page_size, page_token=request.page_token

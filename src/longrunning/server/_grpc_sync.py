@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 
 from ..status import Code, Status
-from ._grpc_edge import STATUS_CODES, answer, status_of, trailers_of
+from ._grpc_edge import answer, answer_of, status_of
 from ._refusal import refuse
 
 if TYPE_CHECKING:
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["abort", "handler_for"]
 
 
-def handler_for(server: OperationsServer, path: str) -> grpc.RpcMethodHandler[Any, Any]:
-    """The handler of one RPC. Bytes in, bytes out: no serializers."""
+def handler_for(server: OperationsServer, path: str, threads: int) -> grpc.RpcMethodHandler[Any, Any]:
+    """The handler of one RPC, on a pool of so many threads. Bytes in, bytes out: no serializers."""
 
     def handle(data: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            return _answer(server, path, data, context)
+            return _answer(server, path, data, context, threads)
         except concurrent.futures.CancelledError:  # the caller went away, or the server did
             abort(context, Status(Code.UNAVAILABLE, "the server of operations is shutting down"))
         except Exception as error:
-            if type(error) is Exception and not error.args:  # how grpc.server says that `validate` aborted the RPC
-                raise
+            aborted: Any = context  # types-grpcio does not know its code()
+            if type(error) is Exception and not error.args and aborted.code() is not None:
+                raise  # how grpc.server says that `validate` aborted the RPC
             abort(context, status_of(error, path))
 
     return grpc.unary_unary_rpc_method_handler(handle)
 
 
-def _answer(server: OperationsServer, path: str, data: bytes, context: grpc.ServicerContext) -> bytes:
+def _answer(server: OperationsServer, path: str, data: bytes, context: grpc.ServicerContext, threads: int) -> bytes:
     try:
         loop = server.loop
     except RuntimeError:
         raise refuse(Code.UNAVAILABLE, "the server of operations is not running (yet, or any more)") from None
-    answering = answer(server, path, data, context, threaded=True)
+    answering = answer(server, path, data, context, threads=threads)
     try:
         answered = asyncio.run_coroutine_threadsafe(answering, loop)
     except RuntimeError:  # it ended just now
@@ -53,8 +54,6 @@ def _answer(server: OperationsServer, path: str, data: bytes, context: grpc.Serv
 
 def abort(context: grpc.ServicerContext, status: Status) -> NoReturn:
     """Answers an RPC with a status."""
-    code = STATUS_CODES.get(int(status.code), grpc.StatusCode.UNKNOWN)
-    if code is grpc.StatusCode.OK:
-        code = grpc.StatusCode.UNKNOWN
-    context.set_trailing_metadata(trailers_of(status))
-    context.abort(code, status.message)
+    code, message, trailers = answer_of(status)
+    context.set_trailing_metadata(trailers)
+    context.abort(code, message)

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Final, final
 
+from ..policy import seconds
+
 __all__ = ["Limits"]
 
 _DAY: Final = 86_400.0
+_LONGEST: Final = 36_525 * _DAY  # a hundred years: for ever, to most
+_MAY_BE_ZERO: Final = frozenset({"cancel_grace", "shutdown_grace", "max_waits", "max_thread_waits", "retention"})
 
 
 @final
@@ -27,13 +30,13 @@ class Limits:
         max_filter_length: Characters of a filter.
         max_wait: Longest WaitOperation; longer ones are answered with the state of then.
         max_waits: Waits at once; beyond it a WaitOperation is answered at once, as one with a timeout of 0.
-        max_thread_waits: The same on a ``grpc.server``, where each takes a thread of its pool.
+        max_thread_waits: The same on a ``grpc.server``, where each takes a thread of its pool; half of the pool at most.
         max_attempts: How many workers may die over an operation before it is given up (RUN-3).
         lease_ttl: How long a worker that does not renew keeps an operation: the longest gap after a crash.
         cancel_grace: Time a handler gets to follow a request to cancel, before its task is cancelled.
         shutdown_grace: Time running handlers get at the end.
         reconcile_interval: How often operations nobody works on are looked for.
-        retention: How long done operations are kept (SRV-9).
+        retention: How long done operations are kept (SRV-9); a hundred years at most.
         purge_interval: How often those past it are looked for.
         purge_batch: How many are removed in one step.
         max_request_bytes: Size of a stored request.
@@ -68,20 +71,16 @@ class Limits:
         """Turns durations into seconds and refuses what makes no sense."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, timedelta):
-                value = value.total_seconds()
+            if field.type == "int":
+                if isinstance(value, bool) or not isinstance(value, int):
+                    raise TypeError(f"{field.name} is a whole number; got {value!r}")
+            else:
+                value = seconds(value, field.name)
                 object.__setattr__(self, field.name, value)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-                raise TypeError(f"{field.name} is a number; got {value!r}")
-            zero_is_fine = field.name in {
-                "cancel_grace",
-                "shutdown_grace",
-                "max_waits",
-                "max_thread_waits",
-                "retention",
-            }
-            if value < 0 or (value == 0 and not zero_is_fine):
+            if value < 0 or (value == 0 and field.name not in _MAY_BE_ZERO):
                 raise ValueError(f"{field.name} cannot be {value!r}")
+            if value > _LONGEST:
+                raise ValueError(f"{field.name} is at most {_LONGEST:g}; got {value!r}")
         if self.default_page_size > self.max_page_size:
             raise ValueError(f"default_page_size {self.default_page_size} exceeds max_page_size {self.max_page_size}")
 

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import final
 
 from google.rpc import error_details_pb2
 
+from ..errors import OperationError
 from ..status import Code, Status
 
-__all__ = ["Refusal", "bad_field", "refuse"]
+__all__ = ["Refusal", "bad_field", "refuse", "refusing", "tamed"]
 
 
 @final
@@ -25,6 +29,47 @@ class Refusal(Exception):  # noqa: N818 (never leaves the package: transports tu
 def refuse(code: Code, message: str) -> Refusal:
     """A refusal without details."""
     return Refusal(Status(code, message))
+
+
+def tamed(raised: BaseException) -> Exception:
+    """What a function of the service raised, as something that an event loop survives.
+
+    SystemExit would end the loop, others a task without a word, and no future takes a StopIteration.
+    """
+    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
+        return raised
+    error = RuntimeError(f"it raised {type(raised).__name__}")
+    error.__cause__ = raised
+    return error
+
+
+@contextmanager
+def refusing() -> Generator[None, None, None]:
+    """Stands around what the service gave us: the `OperationError` it raises is the answer to the RPC.
+
+    Raises:
+        Refusal: It raised one.
+    """
+    try:
+        yield
+    except OperationError as error:
+        raise Refusal(error.status) from None
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        # Something it waited for was cancelled: that is its failure, and no reason to leave the caller without an answer.
+        raise RuntimeError("it was cancelled") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as raised:
+        if (survivable := tamed(raised)) is raised:
+            raise
+        raise survivable from raised
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def bad_field(field: str, message: str) -> Refusal:

@@ -5,30 +5,31 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, final
 
 from .._pb import operations_pb2
-from ..errors import StartError
 from ..method import LroMethod
 from ..policy import DEFAULT, Default
 from ..registry import TypeRegistry
 from ..status import Code
-from ._authorization import Authorizer, Call, Rpc
+from . import _by_hand
+from ._authorization import Authorizer
 from ._executor import Executor, LocalExecutor
 from ._handlers import Registered, Registrar, Validate, is_async, is_generator, parent_reader
 from ._limits import Limits
 from ._names import NamePattern
 from ._pagetokens import PageTokens
 from ._reconciler import Reconciler
-from ._refusal import Refusal, refuse
+from ._refusal import refuse
 from ._service import OperationsService
 from ._telemetry import telemetry
 from ._waiting import Waiting
 from ._worker import Worker
-from .filtering import Schema
+from .filtering import Schema, parse
 from .storage import OperationStore
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ T = TypeVar("T")
 _DEFAULT_NAMES: Final = NamePattern("operations/{operation}")
 _DEFAULT_REGISTRY: Final = TypeRegistry()
 _PAGE_TOKENS: Final = "page-tokens"
-_START_SECONDS: Final = 30.0  # a store that takes longer to open is not going to
+_DRAIN_SECONDS: Final = 5.0  # far longer than storing takes, for a store that answers
 
 
 @final
@@ -114,12 +115,15 @@ class OperationsServer:
 
         Raises:
             MissingExtraError: A provider was given, but OpenTelemetry is not installed.
-            TypeError: `store`, `authorizer` or `executor` is not one.
+            TypeError: `store`, `authorizer` or `executor`, or another argument, is not one.
             ValueError: A key is too short.
         """
         _demand("store", store, OperationStore)
         _demand("authorizer", authorizer, Authorizer)
         _demand("executor", LocalExecutor() if executor is None else executor, Executor)
+        _demand("names", names, NamePattern)
+        _demand("registry", registry, TypeRegistry)
+        _demand("limits", Limits() if limits is None else limits, Limits)
         self._store = store
         self._authorizer = authorizer
         self._executor = LocalExecutor() if executor is None else executor
@@ -242,23 +246,11 @@ class OperationsServer:
 
         Raises:
             StartError: The operation is not started, and there is no context to abort.
+            TypeError: The request is not of the method's type.
             ValueError: The method has no handler.
-            RuntimeError: The server is not running.
+            RuntimeError: The server is not running, and there is no context to abort.
         """
-        registered = self._methods.get(method.path)
-        if registered is None:
-            raise ValueError(f"{method.path} has no handler: register one with server.method(…)")
-        try:
-            call = self._call_of(grpc_context, method.path, parent, request)
-            starting = self.service.start(registered, request, call, request_id=request_id)
-            return await self._on_loop(starting)
-        except Refusal as refusal:
-            if grpc_context is None:
-                raise StartError(refusal.status.code, refusal.status, method=method.path) from None
-            from ._grpc_aio import abort
-
-            await abort(grpc_context, refusal.status)
-            raise AssertionError from None  # abort raises
+        return await _by_hand.start(self, method, request, grpc_context, parent=parent, request_id=request_id)
 
     def start_blocking(
         self,
@@ -273,39 +265,11 @@ class OperationsServer:
 
         Raises:
             StartError: The operation is not started, and there is no context to abort.
+            TypeError: The request is not of the method's type.
             ValueError: The method has no handler.
-            RuntimeError: The server is not running, or this is its own thread.
+            RuntimeError: The server is not running, or this is its own thread, and there is no context to abort.
         """
-        registered = self._methods.get(method.path)
-        if registered is None:
-            raise ValueError(f"{method.path} has no handler: register one with server.method(…)")
-        loop = self.loop
-        if _running_loop() is loop:
-            raise RuntimeError("start_blocking() would block the event loop the server runs on: await start() there")
-        try:
-            call = self._call_of(grpc_context, method.path, parent, request)
-            starting = self.service.start(registered, request, call, request_id=request_id)
-            return asyncio.run_coroutine_threadsafe(starting, loop).result()
-        except Refusal as refusal:
-            if grpc_context is None:
-                raise StartError(refusal.status.code, refusal.status, method=method.path) from None
-            from ._grpc_sync import abort
-
-            abort(grpc_context, refusal.status)
-            raise AssertionError from None  # abort raises
-
-    def _call_of(self, grpc_context: Any, path: str, parent: str, request: Any) -> Call:
-        if grpc_context is None:
-            return Call(Rpc.START, parent, method=path, request=request)
-        from ._grpc_edge import call_of
-
-        return call_of(grpc_context, Rpc.START, parent, method=path, request=request)
-
-    async def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        loop = self.loop
-        if asyncio.get_running_loop() is loop:
-            return await coroutine
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+        return _by_hand.start_blocking(self, method, request, grpc_context, parent=parent, request_id=request_id)
 
     # -- serving -------------------------------------------------------------------------------------------------
 
@@ -313,7 +277,8 @@ class OperationsServer:
         """Serves the five methods, and those that have handlers, on a gRPC server.
 
         Last, after handlers were registered, and after servicers that generated code adds for the same service: of two that
-        answer one method, gRPC takes the one that was added last. Servicers that answer by calling `start` may come in any order.
+        answer one method, gRPC takes the one that was added last (``grpc.aio`` of grpcio 1.66 the first). Servicers that answer
+        by calling `start` may come in any order.
 
         Args:
             grpc_server: A ``grpc.aio.Server`` made with `SERVER_OPTIONS`, or a ``grpc.Server``.
@@ -324,6 +289,7 @@ class OperationsServer:
             MissingExtraError: What it needs is not installed.
             TypeError: It is no gRPC server.
         """
+        importlib.import_module("._grpc_edge", __package__)  # it says which extra is missing
         from ._grpc import add_to
 
         add_to(self, grpc_server, reflection=reflection, health=health)
@@ -339,8 +305,12 @@ class OperationsServer:
             raise refuse(Code.UNAVAILABLE, "the server of operations is not running (yet, or any more)")
         return self._running.service
 
+    def handler_of(self, path: str) -> Registered | None:
+        """What is registered for the method of a path; ``None`` for nothing."""
+        return self._methods.get(path)
+
     def registered(self, path: str) -> Registered | None:
-        """The method of a path, for transports; ``None`` where its RPC is not served here."""
+        """The same for transports; ``None`` where its RPC is not served here."""
         found = self._methods.get(path)
         return found if found is not None and found.served else None
 
@@ -388,6 +358,7 @@ class OperationsServer:
         self._tell()
         reconciling, *others = running.tasks
         await _cancel([reconciling])
+        await running.service.drain(_DRAIN_SECONDS)
         await running.waiting.close()  # whoever waits is told how things stand
         try:
             await running.worker.stop(self._limits.seconds("shutdown_grace"))  # the leases are kept meanwhile
@@ -420,6 +391,8 @@ class OperationsServer:
             tokens=tokens,
             telemetry=self._telemetry,
         )
+        # What reads filters takes a while to load, and may be missing: better here than at the first filter.
+        await asyncio.to_thread(parse, "done = true", self._filter_schema())
         await self._executor.open(worker)
         reconciler = Reconciler(self._store, self._executor, self._methods, limits=self._limits, wake=waiting.wake)
         tasks = [
@@ -502,10 +475,3 @@ async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

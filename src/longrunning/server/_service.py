@@ -17,27 +17,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 from .._any import underlying
 from .._pb import operations_pb2
-from ..errors import OperationConflictError, OperationError
+from ..errors import OperationConflictError
 from ..status import Code
 from . import filtering
 from ._authorization import Access, Authorizer, Call
 from ._contexts import check_type
-from ._executor import Executor
+from ._executor import Executor, Place
 from ._handlers import Answer, Registered, check_request_id, request_id_of
 from ._limits import Limits
 from ._names import NamePattern, absent
 from ._pagetokens import PageTokens
-from ._refusal import Refusal, bad_field, refuse
+from ._refusal import Refusal, bad_field, refuse, refusing
 from ._telemetry import Telemetry
 from ._waiting import Waiting
 from ._worker import Worker
 from .storage import Created, ListPage, ListQuery, NewOperation, OperationRecord, OperationStore
+
+_log: Final = logging.getLogger("longrunning.server")
 
 __all__ = ["ListResult", "OperationsService"]
 
@@ -91,6 +94,7 @@ class OperationsService:
         self._tokens = tokens
         self._telemetry = telemetry
         self._thread_waits = 0
+        self._starting: set[asyncio.Task[operations_pb2.Operation]] = set()
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -148,13 +152,13 @@ class OperationsService:
         """What of a page is small enough to be sent, and where the next one begins."""
         room = self._limits.max_page_bytes
         for index, record in enumerate(page.records):
-            room -= len(record.metadata or b"") + len(record.result or b"") + len(record.name) + _ENVELOPE
+            room -= len(record.metadata or b"") + len(record.result or b"") + len(record.name.encode()) + _ENVELOPE
             if room < 0 and index:
                 return page.records[:index], page.records[index - 1].sequence
         return page.records, page.next_after
 
     async def wait(
-        self, call: Call, timeout: float | None, deadline: float | None, *, threaded: bool
+        self, call: Call, timeout: float | None, deadline: float | None, *, threads: int | None
     ) -> OperationRecord:
         """WaitOperation: returns when the operation is done, and otherwise when the time is over, as it stands then.
 
@@ -162,7 +166,7 @@ class OperationsService:
             call: The call.
             timeout: The caller's timeout, seconds; ``None`` where there is none.
             deadline: Seconds until the deadline of the RPC; ``None`` where there is none.
-            threaded: Whether a thread blocks for it.
+            threads: Where a thread blocks for it, how many there are; ``None`` where none does.
 
         Raises:
             Refusal: INVALID_ARGUMENT, NOT_FOUND, or what the authorizer says.
@@ -176,8 +180,11 @@ class OperationsService:
         if deadline is not None:
             margin = min(max(deadline * _MARGIN_SHARE, _MARGIN[0]), _MARGIN[1])
             seconds = min(seconds, deadline - margin)
+        threaded = threads is not None
         crowded = self._waiting.count >= self._limits.max_waits
-        if crowded or seconds <= 0 or (threaded and self._thread_waits >= self._limits.max_thread_waits):
+        if threads is not None:  # half of the threads answer everything else
+            crowded = crowded or self._thread_waits >= min(self._limits.max_thread_waits, threads // 2)
+        if crowded or seconds <= 0:
             return await self._reading(call, scope)
         self._thread_waits += threaded
         self._telemetry.waiting(1)
@@ -249,14 +256,13 @@ class OperationsService:
         if call.name:
             self._names.check_parent(call.name)
         else:
-            call.name = registered.parent(request)
+            with refusing():
+                call.name = registered.parent(request)
         access = await self._granted(call)
         request_id = check_request_id(request_id) if request_id else request_id_of(request)
         data = self._stored(request)
         fingerprint = hashlib.sha256(call.name.encode() + b"\0" + data).digest()
-        if (
-            request_id
-        ):  # what the first request changed, and what it holds, is no reason to refuse it when it is sent again
+        if request_id:  # what the first request changed, or holds, is no reason to refuse it when it is sent again
             known = await self._store.replayed(access.principal, access.scope or "", registered.method.path, request_id)
             if known is not None:
                 return _replay(known, fingerprint)
@@ -264,15 +270,24 @@ class OperationsService:
             answer = await _ask(registered.validate, request, call.transport)
             if answer is not None:
                 return _answer(registered, answer)
-        new = replace(
-            self._new(registered, request, call.name, access),
-            request=data,
-            request_id=request_id,
-            request_hash=fingerprint,
-        )
-        place = self._executor.reserve()
+        with refusing():
+            new = replace(
+                self._new(registered, request, call.name, access),
+                request=data,
+                request_id=request_id,
+                request_hash=fingerprint,
+            )
+            place = self._executor.reserve()
         # The caller may go away at any moment: what was stored is dispatched nevertheless.
-        return await asyncio.shield(self._store_and_dispatch(new, place))
+        starting = asyncio.create_task(self._store_and_dispatch(new, place), name="longrunning-start")
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        return await asyncio.shield(starting)
+
+    async def drain(self, seconds: float) -> None:
+        """Waits until what is being stored is stored and dispatched, but not for longer than that."""
+        if self._starting:
+            await asyncio.wait(self._starting, timeout=seconds)
 
     def _stored(self, request: Any) -> bytes:
         data = underlying(request).SerializeToString(deterministic=True)
@@ -302,7 +317,7 @@ class OperationsService:
             max_attempts=registered.max_attempts,
         )
 
-    async def _store_and_dispatch(self, new: NewOperation, place: Any) -> operations_pb2.Operation:
+    async def _store_and_dispatch(self, new: NewOperation, place: Place) -> operations_pb2.Operation:
         try:
             with self._telemetry.starting(new.method) as trace:
                 new = replace(new, trace=trace) if trace else new
@@ -316,10 +331,19 @@ class OperationsService:
             place.give_up()
             raise
         if not created.existed:
-            await place.submit(created.record.name, new.method, created.lease)
+            await self._dispatch(place, created)
             return created.record.to_proto()
         place.give_up()
         return _replay(created, new.request_hash)
+
+    async def _dispatch(self, place: Place, created: Created) -> None:
+        name, method = created.record.name, created.record.method
+        try:
+            await place.submit(name, method, created.lease)
+        except Exception:  # noqa: BLE001 (it is stored, and must be acknowledged: the reconciler brings it up again)
+            _log.exception("%s could not be dispatched", name, extra={"operation": name, "method": method})
+            if created.lease is not None:
+                await self._store.release({name: created.lease.fence})
 
     # -- asking the authorizer -----------------------------------------------------------------------------------
 
@@ -359,18 +383,10 @@ class OperationsService:
 
 
 async def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls what the service gave us, async or not; the `OperationError` it raises is the answer to the RPC."""
-    try:
+    """Calls what the service gave us, async or not."""
+    with refusing():
         result = function(*arguments)
         return await result if inspect.isawaitable(result) else result
-    except OperationError as error:
-        raise Refusal(error.status) from None
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        # Something it waited for was cancelled: that is its failure, and no reason to leave the caller without an answer.
-        raise RuntimeError(f"{function!r} was cancelled") from error
 
 
 def _replay(created: Created, fingerprint: bytes) -> operations_pb2.Operation:

@@ -142,10 +142,18 @@ class Waiting:
         while True:
             changes = self._store.watch()
             try:
+                first = asyncio.ensure_future(anext(changes))
+                await asyncio.sleep(0)
+                self.wake(list(self._waiters))  # what changed before the store was watched, nobody else tells them
+                self.wake(await first)
                 async for names in changes:
                     self.wake(names)
+            except StopAsyncIteration:
+                pass
             except StoreUnavailableError as error:
                 _log.debug("cannot watch the store: %s", error)
+            except Exception:  # noqa: BLE001 (logged in full; it must go on)
+                _log.exception("watching the store failed")
             finally:
                 await changes.aclose()
             await asyncio.sleep(_RETRY)
@@ -159,3 +167,5 @@ class Waiting:
                     self.wake(await self._store.settled(names[start : start + _CHUNK]))
             except StoreUnavailableError as error:
                 _log.debug("cannot ask the store who is done: %s", error)
+            except Exception:  # noqa: BLE001 (logged in full; it must go on)
+                _log.exception("asking the store who is done failed")

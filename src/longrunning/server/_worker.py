@@ -33,6 +33,7 @@ from ._contexts import AsyncOperationContext, OperationContext, check_type
 from ._handlers import Registered
 from ._holding import Holding, Interrupt
 from ._limits import Limits
+from ._refusal import tamed
 from ._telemetry import Telemetry
 from .storage import CANCELLED, ClaimTerms, Lease, OperationStore, Outcome
 
@@ -75,6 +76,7 @@ class Worker:
         self._telemetry = telemetry
         self._wake = wake
         self._held: dict[str, Holding] = {}
+        self._claims: set[asyncio.Task[Lease | None]] = set()
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -89,16 +91,34 @@ class Worker:
         """Claims an operation, if it is to be had, and works on it to the end of the attempt."""
         if self._stopping:
             return RunResult.GIVEN_UP
-        lease = await self._store.claim(name, self.terms)
+        claiming = asyncio.create_task(self._claim(name), name=f"longrunning-claim {name}")
+        self._claims.add(claiming)
+        claiming.add_done_callback(self._claims.discard)
+        # Shielded: what the store has given must not get lost because this run is cancelled.
+        lease = await asyncio.shield(claiming)
         if lease is None:
+            if self._stopping:
+                return RunResult.GIVEN_UP
             settled = name in await self._store.settled([name])
             return RunResult.SETTLED if settled else RunResult.ELSEWHERE
         return await self.work(lease)
 
+    async def _claim(self, name: str) -> Lease | None:
+        lease = await self._store.claim(name, self.terms)
+        if lease is not None and self._stopping:
+            await self._give_back([lease])
+            return None
+        return lease
+
     async def work(self, lease: Lease) -> RunResult:
         """Works on an operation whose lease is already held."""
+        if self._stopping:
+            await self._give_back([lease])
+            return RunResult.GIVEN_UP
         registered = self._methods[lease.method]
         holding = Holding(lease)
+        if (before := self._held.get(lease.name)) is not None:
+            before.lose()  # the store gave the lease away without this process noticing that it had expired
         self._held[lease.name] = holding
         self._idle.clear()
         try:
@@ -135,6 +155,9 @@ class Worker:
         except StoreUnavailableError as error:
             _log.warning("cannot renew %d lease(s): %s", len(held), error)
             return
+        except Exception:  # noqa: BLE001 (logged in full; the next renewal may be in time)
+            _log.exception("renewing %d lease(s) failed", len(held))
+            return
         for holding in held:
             name = holding.lease.name
             if self._held.get(name) is not holding:
@@ -148,16 +171,22 @@ class Worker:
     async def stop(self, grace: float) -> None:
         """Gives handlers time to end, interrupts those that do not, and gives their leases back (RUN-4)."""
         self._stopping = True
+        if self._claims:
+            await asyncio.wait(self._claims, timeout=_STOP_SECONDS)
         if await self._ended_within(grace):
             return
         for holding in self._held.values():
             holding.stop(Interrupt.SHUTDOWN)
+        left = [holding for holding in self._held.values() if not holding.lost and holding.task is None]
+        for holding in left:
+            holding.lose()  # a thread cannot be interrupted: from here on nothing it says counts
+        await self._give_back(holding.lease for holding in left)
         if any(holding.task is not None for holding in self._held.values()):
             await self._ended_within(_STOP_SECONDS)
-        left = {name: holding for name, holding in self._held.items() if not holding.lost}
-        for holding in left.values():
-            holding.lost = True  # a handler in a thread may go on for a while: from here on nothing it says counts
-        await self._give_back(left.values())
+            left = [holding for holding in self._held.values() if not holding.lost]
+            for holding in left:
+                holding.lose()
+            await self._give_back(holding.lease for holding in left)
 
     async def _ended_within(self, seconds: float) -> bool:
         try:
@@ -170,10 +199,10 @@ class Worker:
     async def _let_go(self, holding: Holding) -> None:
         if not holding.lost:
             holding.lost = True
-            await self._give_back([holding])
+            await self._give_back([holding.lease])
 
-    async def _give_back(self, holdings: Iterable[Holding]) -> None:
-        fences = {holding.lease.name: holding.lease.fence for holding in holdings}
+    async def _give_back(self, leases: Iterable[Lease]) -> None:
+        fences = {lease.name: lease.fence for lease in leases}
         if not fences:
             return
         try:
@@ -208,6 +237,8 @@ class Worker:
             if error is holding.unwritten:
                 # Nothing is wrong with the operation. Its lease expires, and another attempt goes on at the checkpoint.
                 holding.lost = True
+            elif holding.interrupt is Interrupt.SHUTDOWN:  # it could not clean up: no outcome of the operation
+                await self._let_go(holding)
             if holding.lost:
                 _log.warning("an attempt of %s ended without an outcome", lease.name, exc_info=True, extra=about)
                 return None
@@ -301,19 +332,9 @@ async def _guarded(handler: Callable[[Any, Any], Any], request: Any, context: An
     except (asyncio.CancelledError, KeyboardInterrupt):
         raise
     except BaseException as raised:
-        tamed = _tamed(raised)
-        if tamed is raised:
+        if (error := tamed(raised)) is raised:
             raise
-        raise tamed from raised
-
-
-def _tamed(raised: BaseException) -> Exception:
-    # SystemExit would end the event loop, others the task without a word, and no future takes a StopIteration.
-    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
-        return raised
-    error = RuntimeError(f"the handler raised {type(raised).__name__}")
-    error.__cause__ = raised
-    return error
+        raise error from raised
 
 
 async def _in_thread(
@@ -336,7 +357,7 @@ async def _in_thread(
         try:
             result = about.run(handler, request, context)
         except BaseException as raised:  # noqa: BLE001 (it is raised again on the loop)
-            error = _tamed(raised)
+            error = tamed(raised)
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:

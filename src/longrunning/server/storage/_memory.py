@@ -58,7 +58,7 @@ class MemoryStore:
         self._last = 0  # the greatest sequence number given away
         self._rows: dict[int, Row] = {}
         self._sequences: dict[str, int] = {}  # by name
-        self._requests: dict[tuple[str, str, str, str], int] = {}
+        self._requests: dict[tuple[str, ...], int] = {}  # by principal, scope, method, and id
         self._resources: dict[str, int] = {}  # held by operations that are not done
         self._active: dict[int, None] = {}  # what is not done, oldest first
         self._ended: list[tuple[int, int]] = []  # a heap of end time and sequence
@@ -85,10 +85,9 @@ class MemoryStore:
             OperationConflictError: An operation that is not done holds the same resource.
             ValueError: The name is taken; names are to be unguessable, hence unique.
         """
-        if new.request_id:
-            known = await self.replayed(new.principal, new.scope, new.method, new.request_id)
-            if known is not None:
-                return known
+        known = self._replayed(new.principal, new.scope, new.method, new.request_id)
+        if known is not None:
+            return known
         if new.resource and new.resource in self._resources:
             raise OperationConflictError(new.resource)
         if new.name in self._sequences:
@@ -104,11 +103,7 @@ class MemoryStore:
 
     async def replayed(self, principal: str, scope: str, method: str, request_id: str) -> Created | None:
         """What an earlier request with this id made: see `OperationStore.replayed`."""
-        known = self._requests.get((principal, scope, method, request_id))
-        if known is None:
-            return None
-        row = self._rows[known]
-        return Created(record=row.record, request_hash=row.request_hash, lease=None, existed=True)
+        return self._replayed(principal, scope, method, request_id)
 
     async def get(self, name: str, scope: str | None) -> OperationRecord | None:
         """The operation, or ``None``."""
@@ -188,7 +183,7 @@ class MemoryStore:
             after = Refusal.LEASE_LOST if row is None else step(row.standing, Event.RELEASE, fence=fence, now=now)
             if row is None or isinstance(after, Refusal):
                 continue
-            row = replace(row, standing=after)
+            row = replace(row, standing=after, held_until=0)
             if after.phase.done:
                 self._end(row, CANCELLED, now)
             else:
@@ -285,6 +280,13 @@ class MemoryStore:
     def _row(self, name: str) -> Row | None:
         sequence = self._sequences.get(name)
         return None if sequence is None else self._rows[sequence]
+
+    def _replayed(self, *key: str) -> Created | None:
+        known = self._requests.get(key)
+        if known is None:
+            return None
+        row = self._rows[known]
+        return Created(record=row.record, request_hash=row.request_hash, lease=None, existed=True)
 
     def _visible(self, name: str, scope: str | None) -> Row | None:
         row = self._row(name)

@@ -49,6 +49,7 @@ class OperationStore(Protocol):
 
         Raises:
             OperationConflictError: An operation that is not done holds the same resource (AIP-151, parallel operations).
+            ValueError: There is an operation of that name.
         """
         ...
 
@@ -105,7 +106,7 @@ class OperationStore(Protocol):
         ...
 
     async def release(self, fences: Mapping[str, int]) -> None:
-        """Gives leases back, unfinished; those not held any more are passed over.
+        """Gives leases back, unfinished, and at once to be had again; those not held any more are passed over.
 
         Such an attempt does not count. An operation whose cancel was requested ends CANCELLED.
         """

@@ -249,6 +249,11 @@ class ListQuery:
     limit: int = 100
     scan_limit: int = 10_000
 
+    def __post_init__(self) -> None:
+        """Refuses bounds that leave nothing."""
+        if self.limit < 1 or self.scan_limit < 1:
+            raise ValueError(f"limit and scan_limit are 1 or more; got {self.limit} and {self.scan_limit}")
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,8 +110,7 @@ class SqliteStore:
             connection=self._connect,
             clock=self._clock,
             patience=self._busy_timeout,
-            took=watching.took,
-            changed=watching.tell,
+            listener=watching,
             closing=self._let_go,
         )
         self._watching = watching

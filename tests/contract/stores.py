@@ -160,6 +160,17 @@ class Stage:
         assert lease is not None
         return lease
 
+    async def bring(self, phase: Phase, **fields: Any) -> None:
+        """Stores an operation and brings it to a phase."""
+        await self.create(**fields)
+        if phase is Phase.QUEUED:
+            return
+        lease = await self.claim()
+        if phase is Phase.CANCELLING:
+            await self.store.request_cancel(NAME, None)
+        elif phase.done:
+            await self.store.finish(NAME, lease.fence, OUTCOMES[phase])
+
     async def ended(self, name: str = NAME, outcome: Outcome = SUCCESS, **fields: Any) -> OperationRecord:
         """Stores an operation and ends it."""
         lease = await self.claimed(name, **fields)

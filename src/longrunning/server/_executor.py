@@ -121,10 +121,11 @@ class LocalExecutor:
         self._concurrency = concurrency
         self._queue = queue
         self._runner: Runner | None = None
-        self._pending: deque[tuple[str, Lease | None]] = deque()
+        self._pending: deque[str] = deque()
         self._queued: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._reserved = 0
+        self._promised = 0  # of the reserved, those to begin at once
 
     async def open(self, runner: Runner) -> None:
         """Begins."""
@@ -132,15 +133,11 @@ class LocalExecutor:
 
     async def close(self) -> None:
         """Forgets what waits: the store knows it."""
-        runner, self._runner = self._runner, None
-        leases = [lease for _, lease in self._pending if lease is not None]
+        self._runner = None
         self._pending.clear()
         self._queued.clear()
         for task in self._running:
             task.cancel()
-        if runner is not None:
-            for lease in leases:  # a worker that has stopped gives them back
-                await _run(runner, lease.name, lease)
         if self._running:
             _, deaf = await asyncio.wait(self._running, timeout=_STOP_SECONDS)
             for task in deaf:
@@ -155,8 +152,10 @@ class LocalExecutor:
         taken = len(self._running) + len(self._pending) + self._reserved
         if taken >= self._concurrency + self._queue:
             raise refuse(Code.RESOURCE_EXHAUSTED, f"{taken} operations are running or queued; try again later")
+        here = taken < self._concurrency
         self._reserved += 1
-        return _LocalPlace(self, here=taken < self._concurrency)
+        self._promised += here
+        return _LocalPlace(self, here=here)
 
     @property
     def room(self) -> int:
@@ -166,24 +165,35 @@ class LocalExecutor:
 
     async def submit(self, name: str, method: str) -> None:  # noqa: ARG002
         """Queues an operation, unless it waits here already."""
-        self.enqueue(name, None)
+        self.enqueue(name)
 
-    def leave(self) -> None:
+    def leave(self, *, here: bool) -> None:
         """Takes a reservation back."""
         self._reserved -= 1
-
-    def enqueue(self, name: str, lease: Lease | None) -> None:
-        """Queues an operation."""
-        if name in self._queued:
-            return
-        self._queued.add(name)
-        self._pending.append((name, lease))
+        self._promised -= here
         self._fill()
 
+    def enqueue(self, name: str) -> None:
+        """Queues an operation, unless it waits here already."""
+        if name not in self._queued:
+            self._queued.add(name)
+            self._pending.append(name)
+            self._fill()
+
+    def begin(self, lease: Lease) -> None:
+        """Begins with what was stored for a place here: nobody else may have it, so it must not wait."""
+        self._reserved -= 1
+        self._promised -= 1
+        self._start(lease.name, lease)
+
     def _fill(self) -> None:
-        while self._runner is not None and self._pending and len(self._running) < self._concurrency:
-            name, lease = self._pending.popleft()
+        while self._pending and len(self._running) + self._promised < self._concurrency and self._runner is not None:
+            name = self._pending.popleft()
             self._queued.discard(name)
+            self._start(name, None)
+
+    def _start(self, name: str, lease: Lease | None) -> None:
+        if self._runner is not None:
             # In a context of its own: that of whoever happened to call is none of the handler's business.
             task = asyncio.get_running_loop().create_task(
                 _run(self._runner, name, lease), name=f"longrunning-run {name}", context=contextvars.Context()
@@ -215,11 +225,15 @@ class _LocalPlace:
     def give_up(self) -> None:
         if self._open:
             self._open = False
-            self._executor.leave()
+            self._executor.leave(here=self._here)
 
     async def submit(self, name: str, method: str, lease: Lease | None) -> None:  # noqa: ARG002
-        self.give_up()
-        self._executor.enqueue(name, lease)
+        if lease is not None and self._open:
+            self._open = False
+            self._executor.begin(lease)
+        else:
+            self.give_up()
+            self._executor.enqueue(name)
 
 
 async def _run(runner: Runner, name: str, lease: Lease | None) -> None:

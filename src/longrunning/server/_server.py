@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, final
@@ -27,6 +26,7 @@ from ._reconciler import Reconciler
 from ._refusal import refuse
 from ._service import OperationsService
 from ._telemetry import telemetry
+from ._thread import LoopThread
 from ._waiting import Waiting
 from ._worker import Worker
 from .filtering import Schema, parse
@@ -136,7 +136,7 @@ class OperationsServer:
         self._schema: Schema | None = None
         self._running: _Running | None = None
         self._starting = False
-        self._thread: tuple[threading.Thread, Callable[[], None]] | None = None
+        self._thread: LoopThread | None = None
         self._observers: list[Callable[[bool], object]] = []
 
     # -- registration --------------------------------------------------------------------------------------------
@@ -416,50 +416,16 @@ class OperationsServer:
     def __enter__(self) -> Self:
         if self._thread is not None:
             raise RuntimeError("the server of operations is running already")
-        started: list[BaseException | None] = []
-        ready = threading.Event()
-        ending: list[Callable[[], None]] = []
-
-        async def main() -> None:
-            end = asyncio.Event()
-            loop = asyncio.get_running_loop()
-
-            def stop() -> None:
-                loop.call_soon_threadsafe(end.set)
-
-            ending.append(stop)
-            async with self:
-                started.append(None)
-                ready.set()
-                await end.wait()
-
-        def run() -> None:
-            try:
-                asyncio.run(main())
-            except BaseException as error:
-                if started:
-                    raise
-                started.append(error)
-            finally:
-                ready.set()
-
-        thread = threading.Thread(target=run, name="longrunning-server", daemon=True)
-        thread.start()
-        ready.wait()
-        if started[0] is not None:
-            thread.join()
-            raise started[0]
-        self._thread = (thread, ending[0])
+        self._thread = LoopThread(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._thread is None:
-            return
-        (thread, end), self._thread = self._thread, None
-        end()
-        thread.join()
+        thread, self._thread = self._thread, None
+        failure = None if thread is None else thread.end()
+        if failure is not None and error is None:  # otherwise what the block raised matters more
+            raise failure
 
     def __repr__(self) -> str:
         state = "running" if self._running is not None else "not running"

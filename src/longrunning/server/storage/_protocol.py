@@ -34,7 +34,7 @@ class OperationStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Lets go of everything it holds open."""
+        """Lets go of everything it holds open; a second time is harmless. Whoever watches is told no more."""
         ...
 
     async def secret(self, purpose: str) -> bytes:
@@ -113,7 +113,9 @@ class OperationStore(Protocol):
         ...
 
     async def request_cancel(self, name: str, scope: str | None) -> OperationRecord | None:
-        """Requests a cancel. What nobody holds a lease on is CANCELLED in the same step; what is done stays as it is.
+        """Requests a cancel. What is queued is CANCELLED in the same step; what is done stays as it is.
+
+        One whose lease has expired is not queued: its worker may be alive, and `abandon` ends it later.
 
         Returns:
             The operation as it stands then; ``None`` where it is absent.
@@ -126,6 +128,8 @@ class OperationStore(Protocol):
 
     async def due(self, methods: Collection[str], *, limit: int, hold: float) -> tuple[tuple[str, str], ...]:
         """Operations of these methods that are to be worked on and that nobody holds a live lease on, oldest first.
+
+        Of very many a store may look at those only that have waited longest.
 
         Args:
             methods: Paths of RPCs.

@@ -30,7 +30,14 @@ LOWEST = {
     "grpcio": "1.66.0" if sys.version_info < (3, 13) else "1.66.2",  # which is the first with wheels for 3.13
     "protobuf": "5.29.6",
 }
-DEPEND_ON_THEM = {"google-auth", "google-cloud-redis", "grpcio-reflection", "grpcio-status", "proto-plus"}
+DEPEND_ON_THEM = {
+    "google-auth",
+    "google-cloud-redis",
+    "grpcio-health-checking",
+    "grpcio-reflection",
+    "grpcio-status",
+    "proto-plus",
+}
 
 
 VERSIONS = f"""

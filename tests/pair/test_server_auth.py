@@ -456,6 +456,26 @@ async def test_a_slow_authorizer_keeps_nobody_else_waiting(place: Place) -> None
         assert (await starting).code is grpc.StatusCode.OK
 
 
+@once
+async def test_a_slow_authorizer_counts_towards_a_wait(place: Place) -> None:
+    """What an authorizer takes of an RPC's time is taken off the wait, which ends before the deadline (AUTH-3, SRV-6)."""
+    gate = Gate()
+
+    async def answer(call: Call) -> Access:
+        if call.rpc is Rpc.WAIT:
+            await asyncio.sleep(0.6)
+        return Access(principal="", scope=None)
+
+    async with place.serving(importing(gate.aio), authorizer=Answering(answer)) as running:
+        name = await running.start()
+        now = asyncio.get_running_loop().time
+        began = now()
+        record = await running.server.service.wait(Call(Rpc.WAIT, name), None, 1.0, threads=None)
+        assert not record.done
+        assert now() - began < 1.3
+        gate.open()
+
+
 @both_edges
 async def test_who_goes_away_before_being_known_has_started_nothing(place: Place) -> None:
     """A caller whose deadline passes while the authorizer is asked leaves nothing behind, whatever it says later (AUTH-3)."""

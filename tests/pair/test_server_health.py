@@ -26,6 +26,7 @@ from tests.pair.colours import CREATE_SHELF, IMPORT_BOOKS
 from tests.pair.serving import (
     ABSENT,
     DELETE_SHELF,
+    NAMES,
     PATIENCE,
     Edge,
     Place,
@@ -175,6 +176,30 @@ async def test_without_being_asked_neither_is_served(place: Place) -> None:
     async with place.serving() as running:
         assert await health_of(running.channel) is grpc.StatusCode.UNIMPLEMENTED
         assert await reflected(running.channel, []) is grpc.StatusCode.UNIMPLEMENTED
+
+
+@over(edges=(Edge.AIO,))
+async def test_two_loops_work_or_are_refused(place: Place) -> None:
+    """`with server:`, on a thread, under a `grpc.aio.Server` is refused in words, or works to the end, health too (SRV-1)."""
+    server = OperationsServer(store=place.store(), authorizer=AllowAll(), names=NAMES)
+    library(server)
+    async with fronted(Running(Edge.AIO, server, place.store(), ""), health=True) as channel:
+        caller = Caller(channel)
+        refused = ""
+        try:
+            await asyncio.to_thread(server.__enter__)
+        except RuntimeError as error:
+            refused = str(error)
+        if refused:
+            assert "async with" in refused
+            return
+        try:
+            for _ in range(3):
+                assert (await caller.done(await caller.start())).done
+            assert await health_of(channel) == SERVING
+        finally:
+            await asyncio.to_thread(server.__exit__, None, None, None)
+        assert await health_of(channel) == NOT_SERVING
 
 
 # -- reflection -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from typing import Any
@@ -16,6 +17,7 @@ from longrunning.server import AllowAll, NamePattern, OperationsServer
 from tests.pair.callers import Caller, Said, fronted
 from tests.pair.colours import CREATE_SHELF
 from tests.pair.serving import (
+    ABSENT,
     CREATE,
     NAMES,
     PARENT,
@@ -552,3 +554,27 @@ async def test_a_cap_of_one_record_reaches_the_end(place: Place) -> None:
         assert await caller.listed("shelves/-", filter="response.imported > 99") == []
         assert await caller.listed("shelves/nobody") == []
         assert await caller.listed("shelves/-", filter="done = false") == []
+
+
+@on_aio
+async def test_no_filter_holds_the_server(place: Place) -> None:
+    """A filter that is slow to decide about large payloads gets short pages in good time, and nobody waits (FILT-2, PAGE-1)."""
+    text = " OR ".join(f'response.theme="*y{number}*"' for number in range(77))
+    assert len(text) <= bounds().max_filter_length
+
+    async def create(request: library_pb2.CreateShelfRequest, context: Any) -> library_pb2.Shelf:
+        return library_pb2.Shelf(theme="x" * (1 << 20))
+
+    async with place.serving(handled(CREATE_SHELF, create)) as running:
+        caller = Caller(running.channel)
+        names = [await running.start(CREATE_SHELF, CREATE) for _ in range(40)]
+        for name in names:
+            await running.done(name)
+        listing = asyncio.ensure_future(caller.list(PARENT, filter=text))
+        while not listing.done():
+            assert (await caller.about("GetOperation", ABSENT)).code is grpc.StatusCode.NOT_FOUND
+        first = await listing
+        assert first.names == []
+        assert first.page.next_page_token  # it did not look at all of them, which takes seconds
+        second = await caller.list(PARENT, filter=text, page_token=first.page.next_page_token)
+        assert second.page.next_page_token not in {"", first.page.next_page_token}

@@ -393,3 +393,46 @@ async def test_an_operation_that_has_to_wait_holds_no_lease(place: Place) -> Non
         thief = ClaimTerms(worker="thief", methods=frozenset({IMPORT_BOOKS.path}), ttl=60)
         assert await running.store.claim(left.name, thief) is not None
         gate.open()
+
+
+class Tardy(Odd):
+    """An executor that begins with what it was given only when it is closed."""
+
+    here = True
+
+    def __init__(self) -> None:
+        super().__init__(refuses=False)
+        self.runner: Any = None
+        self.given: list[Any] = []
+        self.results: list[RunResult] = []
+
+    async def open(self, runner: Any) -> None:
+        self.runner = runner
+
+    async def close(self) -> None:
+        for name, lease in self.given:
+            self.results += [await self.runner.work(lease), await self.runner.run(name)]
+
+    def reserve(self) -> Any:
+        return self
+
+    def give_up(self) -> None:
+        """There is nothing to give up."""
+
+    async def submit(self, name: str, method: str, lease: Any = None) -> None:
+        if lease is not None:
+            self.given.append((name, lease))
+
+
+@everywhere
+async def test_an_executor_that_comes_too_late(place: Place) -> None:
+    """An operation brought when the server has stopped is given back, and the next one runs it at once (RUN-4)."""
+    gate, executor = Gate(), Tardy()
+    gate.open()
+    async with place.serving(importing(gate.aio, max_attempts=1), executor=executor) as running:
+        name = await running.start()
+    assert executor.results == [RunResult.GIVEN_UP, RunResult.GIVEN_UP]
+    assert not gate.contexts
+    async with place.serving(importing(gate.aio, max_attempts=1), limits=bounds(reconcile_interval=0.05)) as running:
+        async with asyncio.timeout(5):
+            assert (await running.done(name)).HasField("response")

@@ -248,6 +248,40 @@ async def test_a_lost_hint_costs_seconds(place: Place) -> None:
             assert (await waiting).HasField("response")
 
 
+@pytest.mark.parametrize("how", ["finished", "cancelled", "deleted", "given up"])
+@once
+async def test_what_happens_here_needs_no_hint(place: Place, how: str) -> None:
+    """Whatever this server itself does to an operation wakes who waits here at once, also where nothing can be watched (SRV-6)."""
+    gate, store = Gate(), Meddled(place.store())
+    store.before["watch"] = failing(StoreUnavailableError("no notifications"))
+    limits, executor = bounds(reconcile_interval=0.02), LocalExecutor(concurrency=1)
+    async with place.serving(importing(gate.aio), store=store, limits=limits, executor=executor) as running:
+        names = [await running.start(), await running.start()]
+        await gate.entered()
+        spent = NewOperation(name=HELD, parent=PARENT, method=IMPORT_BOOKS.path, max_attempts=1)
+        await store.store.create(spent, TERMS)
+        name = {"cancelled": names[1], "given up": HELD}.get(how, names[0])
+        waiting = asyncio.ensure_future(running.raw.wait(name, 30))
+        await eventually(lambda: running.waiters == 1)
+        await asyncio.sleep(0.05)
+        match how:
+            case "finished":
+                gate.open()
+            case "cancelled":
+                await running.raw.cancel(name)
+            case "deleted":
+                await running.raw.delete(name)
+            case _:
+                place.clock.jump(7200)
+        done, _ = await asyncio.wait([waiting], timeout=2)
+        assert done
+        if how == "deleted":
+            assert (await refusal(waiting)).code() is grpc.StatusCode.NOT_FOUND
+        else:
+            assert waiting.result().done
+        gate.open()
+
+
 # --- how many
 
 

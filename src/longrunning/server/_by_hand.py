@@ -32,23 +32,23 @@ async def start(
 ) -> operations_pb2.Operation:
     """See `OperationsServer.start`."""
     registered = _handler_of(server, method, request)
-    loop = None if grpc_context is not None else server.loop  # raises where it is not running
-    try:
-        call = _call_of(grpc_context, method.path, parent, request)
-        starting = server.service.start(registered, request, call, request_id=request_id)
-        loop = server.loop
-        if asyncio.get_running_loop() is loop:
-            return await starting
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(starting, loop))
-    except Exception as error:
-        if grpc_context is None:
-            if isinstance(error, Refusal):
-                raise StartError(error.status.code, error.status, method=method.path) from None
-            raise
-        from ._grpc_aio import abort
-        from ._grpc_edge import status_of
 
-        await abort(grpc_context, status_of(error, method.path))
+    async def starting() -> operations_pb2.Operation:
+        call = _call_of(grpc_context, method.path, parent, request)
+        made = server.service.start(registered, request, call, request_id=request_id)
+        if asyncio.get_running_loop() is server.loop:
+            return await made
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(made, server.loop))
+
+    if grpc_context is not None:
+        from ._grpc_aio import answering
+
+        return await answering(grpc_context, method.path, starting())
+    _ = server.loop  # raises where it is not running
+    try:
+        return await starting()
+    except Refusal as refusal:
+        raise StartError(refusal.status.code, refusal.status, method=method.path) from None
 
 
 def start_blocking(
@@ -62,21 +62,22 @@ def start_blocking(
 ) -> operations_pb2.Operation:
     """See `OperationsServer.start_blocking`."""
     registered = _handler_of(server, method, request)
-    if grpc_context is None and _running_loop() is server.loop:  # raises where it is not running
+
+    def starting() -> operations_pb2.Operation:
+        call = _call_of(grpc_context, method.path, parent, request)
+        made = server.service.start(registered, request, call, request_id=request_id)
+        return asyncio.run_coroutine_threadsafe(made, server.loop).result()
+
+    if grpc_context is not None:
+        from ._grpc_sync import answering
+
+        return answering(grpc_context, method.path, starting)
+    if _running_loop() is server.loop:  # raises where it is not running
         raise RuntimeError("start_blocking() would block the event loop the server runs on: await start() there")
     try:
-        call = _call_of(grpc_context, method.path, parent, request)
-        starting = server.service.start(registered, request, call, request_id=request_id)
-        return asyncio.run_coroutine_threadsafe(starting, server.loop).result()
-    except Exception as error:
-        if grpc_context is None:
-            if isinstance(error, Refusal):
-                raise StartError(error.status.code, error.status, method=method.path) from None
-            raise
-        from ._grpc_edge import status_of
-        from ._grpc_sync import abort
-
-        abort(grpc_context, status_of(error, method.path))
+        return starting()
+    except Refusal as refusal:
+        raise StartError(refusal.status.code, refusal.status, method=method.path) from None
 
 
 def _handler_of(server: OperationsServer, method: LroMethod[Any, Any, Any], request: Any) -> Registered:

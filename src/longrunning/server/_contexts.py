@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar, cast, final
@@ -245,7 +246,16 @@ class OperationContext(_Context[M]):
         except RuntimeError:  # the server is gone, and its loop with it
             writing.close()
             raise LeaseLostError(self.name) from None
-        written.result()
+
+        def give_up() -> None:
+            if self._holding.lost:
+                written.cancel()
+
+        with self._holding.listening(give_up):
+            try:
+                written.result()
+            except concurrent.futures.CancelledError:
+                raise LeaseLostError(self.name) from None
 
     def sleep(self, seconds: float) -> None:
         """Sleeps, but no longer than until somebody wants the operation cancelled.

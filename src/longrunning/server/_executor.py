@@ -147,8 +147,10 @@ class LocalExecutor:
         """A place for an operation about to be stored.
 
         Raises:
-            Refusal: RESOURCE_EXHAUSTED: the queue is full.
+            Refusal: RESOURCE_EXHAUSTED: the queue is full. UNAVAILABLE: it is closed.
         """
+        if self._runner is None:
+            raise refuse(Code.UNAVAILABLE, "the server of operations is shutting down")
         taken = len(self._running) + len(self._pending) + self._reserved
         if taken >= self._concurrency + self._queue:
             raise refuse(Code.RESOURCE_EXHAUSTED, f"{taken} operations are running or queued; try again later")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Final, final
@@ -27,6 +28,7 @@ class Limits:
         max_page_size: Operations on a page; a larger number is coerced to it (AIP-158).
         max_page_bytes: Size of a page: it ends early, with a token, rather than being larger; one operation is always on it.
         max_scan: Records looked at for one page of a filtered list; what was found by then is returned, with a token.
+        max_scan_time: Time taken for one page of a filtered list, in the same way.
         max_filter_length: Characters of a filter.
         max_wait: Longest WaitOperation; longer ones are answered with the state of then.
         max_waits: Waits at once; beyond it a WaitOperation is answered at once, as one with a timeout of 0.
@@ -50,6 +52,7 @@ class Limits:
     max_page_size: int = 1000
     max_page_bytes: int = 3 << 20
     max_scan: int = 10_000
+    max_scan_time: float | timedelta = 0.25
     max_filter_length: int = 2_000
     max_wait: float | timedelta = 3_600.0
     max_waits: int = 50_000
@@ -75,15 +78,23 @@ class Limits:
                 if isinstance(value, bool) or not isinstance(value, int):
                     raise TypeError(f"{field.name} is a whole number; got {value!r}")
             else:
-                value = seconds(value, field.name)
+                value = _duration(value, field.name)
                 object.__setattr__(self, field.name, value)
             if value < 0 or (value == 0 and field.name not in _MAY_BE_ZERO):
                 raise ValueError(f"{field.name} cannot be {value!r}")
-            if value > _LONGEST:
-                raise ValueError(f"{field.name} is at most {_LONGEST:g}; got {value!r}")
         if self.default_page_size > self.max_page_size:
             raise ValueError(f"default_page_size {self.default_page_size} exceeds max_page_size {self.max_page_size}")
 
     def seconds(self, name: str) -> float:
         """A duration among them, in seconds."""
         return float(getattr(self, name))
+
+
+def _duration(value: float | timedelta, name: str) -> float:
+    longest = f"{name} is at most a hundred years, timedelta(days=36525)"
+    if value == math.inf:
+        raise ValueError(longest)
+    found = seconds(value, name)
+    if found > _LONGEST:
+        raise ValueError(f"{longest}; got {value!r}")
+    return found

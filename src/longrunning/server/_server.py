@@ -46,6 +46,7 @@ T = TypeVar("T")
 _DEFAULT_NAMES: Final = NamePattern("operations/{operation}")
 _DEFAULT_REGISTRY: Final = TypeRegistry()
 _PAGE_TOKENS: Final = "page-tokens"
+_TWO_LOOPS: Final = "a grpc.aio.Server needs the server of operations on its own event loop: enter it with `async with`"
 _DRAIN_SECONDS: Final = 5.0  # far longer than storing takes, for a store that answers
 
 
@@ -137,6 +138,7 @@ class OperationsServer:
         self._running: _Running | None = None
         self._starting = False
         self._thread: LoopThread | None = None
+        self._on_async_servers = False
         self._observers: list[Callable[[bool], object]] = []
 
     # -- registration --------------------------------------------------------------------------------------------
@@ -287,12 +289,16 @@ class OperationsServer:
 
         Raises:
             MissingExtraError: What it needs is not installed.
+            RuntimeError: This server runs on a thread of its own, and cannot serve on the event loop of a ``grpc.aio.Server``.
             TypeError: It is no gRPC server.
         """
         importlib.import_module("._grpc_edge", __package__)  # it says which extra is missing
         from ._grpc import add_to
 
+        if self._thread is not None and _is_async(grpc_server):
+            raise RuntimeError(_TWO_LOOPS)
         add_to(self, grpc_server, reflection=reflection, health=health)
+        self._on_async_servers = self._on_async_servers or _is_async(grpc_server)
 
     @property
     def service(self) -> OperationsService:
@@ -416,6 +422,8 @@ class OperationsServer:
     def __enter__(self) -> Self:
         if self._thread is not None:
             raise RuntimeError("the server of operations is running already")
+        if self._on_async_servers:
+            raise RuntimeError(_TWO_LOOPS)
         self._thread = LoopThread(self)
         return self
 
@@ -435,6 +443,12 @@ class OperationsServer:
 def _demand(what: str, value: object, kind: type[Any]) -> None:
     if not isinstance(value, kind) or isinstance(value, type):
         raise TypeError(f"{what} is a {kind.__name__}; got {value!r}")
+
+
+def _is_async(grpc_server: Any) -> bool:
+    import grpc.aio
+
+    return isinstance(grpc_server, grpc.aio.Server)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

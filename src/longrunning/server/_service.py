@@ -122,6 +122,8 @@ class OperationsService:
             raise bad_field("page_size", f"it cannot be negative; got {page_size}")
         access = await self._access(call)
         parsed = self._filter(filter)
+        now = asyncio.get_running_loop().time
+        until = now() + limits.seconds("max_scan_time")
         who = ("denied",) if access is None else (access.principal, "*" if access.scope is None else f"={access.scope}")
         bound_to = (call.name, filter, *who)
         after = self._tokens.read(page_token, *bound_to) if page_token else None
@@ -139,6 +141,7 @@ class OperationsService:
                 scope=access.scope,
                 conditions=parsed.pushdown,
                 matches=matches if parsed.residual or expression is not None else None,
+                expired=lambda: now() > until,
                 after=after,
                 limit=min(page_size or limits.default_page_size, limits.max_page_size),
                 scan_limit=limits.max_scan,
@@ -173,13 +176,15 @@ class OperationsService:
         """
         if timeout is not None and timeout < 0:
             raise bad_field("timeout", f"it cannot be negative; got {timeout:g} s")
+        now = asyncio.get_running_loop().time
+        arrived = now()
         scope = await self._scope(call)
         seconds = (
             self._limits.seconds("max_wait") if timeout is None else min(timeout, self._limits.seconds("max_wait"))
         )
         if deadline is not None:
             margin = min(max(deadline * _MARGIN_SHARE, _MARGIN[0]), _MARGIN[1])
-            seconds = min(seconds, deadline - margin)
+            seconds = min(seconds, deadline - margin - (now() - arrived))
         threaded = threads is not None
         crowded = self._waiting.count >= self._limits.max_waits
         if threads is not None:  # half of the threads answer everything else

@@ -141,8 +141,8 @@ class Waiting:
     async def _hear(self) -> None:
         while True:
             changes = self._store.watch()
+            first = asyncio.ensure_future(anext(changes))
             try:
-                first = asyncio.ensure_future(anext(changes))
                 await asyncio.sleep(0)
                 self.wake(list(self._waiters))  # what changed before the store was watched, nobody else tells them
                 self.wake(await first)
@@ -155,6 +155,8 @@ class Waiting:
             except Exception:  # noqa: BLE001 (logged in full; it must go on)
                 _log.exception("watching the store failed")
             finally:
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)
                 await changes.aclose()
             await asyncio.sleep(_RETRY)
 

@@ -119,7 +119,7 @@ class MemoryStore:
         found: list[OperationRecord] = []
         last = self._last + 1 if query.after is None else query.after
         for looked_at, sequence in enumerate(order.before(last)):
-            if looked_at == query.scan_limit:
+            if looked_at == query.scan_limit or (looked_at and query.expired is not None and query.expired()):
                 return ListPage(records=tuple(found), next_after=last)
             if answers(self._rows[sequence]):
                 if len(found) == query.limit:  # one more is there: so there is a next page

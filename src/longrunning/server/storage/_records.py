@@ -236,6 +236,7 @@ class ListQuery:
         scope: Only what this scope may see; ``None`` for all.
         conditions: What the records must fulfil, all of it, and what a store may decide by an index.
         matches: What else they must fulfil; ``None`` for nothing.
+        expired: Asked between two records: once it says so, the page ends with what was found; ``None`` for taking any time.
         after: Only what was created before this sequence number; ``None`` for the first page.
         limit: How many records to return at most.
         scan_limit: How many records to look at, at most, to find them.
@@ -246,6 +247,7 @@ class ListQuery:
     conditions: tuple[Condition, ...] = ()
     matches: Callable[[OperationRecord], bool] | None = None
     after: int | None = None
+    expired: Callable[[], bool] | None = None
     limit: int = 100
     scan_limit: int = 10_000
 

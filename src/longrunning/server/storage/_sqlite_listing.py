@@ -90,10 +90,13 @@ def page(connection: sqlite3.Connection, query: ListQuery) -> ListPage:
     after, left, stage = query.after, query.scan_limit, _FIRST_STAGE
     while True:
         end, older = _stage_end(connection, walk, after, min(stage, left))
-        for record in _matching(connection, walk, query, after, end):
-            if len(records) == query.limit:  # one more is there: so there is a next page
+        for record, matches in _looked_at(connection, walk, query, after, end):
+            if matches and len(records) == query.limit:  # one more is there: so there is a next page
                 return ListPage(records=tuple(records), next_after=records[-1].sequence)
-            records.append(record)
+            if matches:
+                records.append(record)
+            if query.expired is not None and query.expired():
+                return ListPage(records=tuple(records), next_after=record.sequence)
         after, left, stage = end, left - stage, stage * _STAGE_GROWTH
         if not older or left <= 0:
             return ListPage(records=tuple(records), next_after=end if older else None)
@@ -114,17 +117,16 @@ def _unfiltered(connection: sqlite3.Connection, walk: Walk, query: ListQuery) ->
     return ListPage(records=records, next_after=records[-1].sequence if len(rows) > limit else None)
 
 
-def _matching(
+def _looked_at(
     connection: sqlite3.Connection, walk: Walk, query: ListQuery, after: int | None, end: int | None
-) -> Iterator[OperationRecord]:
-    """The records of one stage that match, as they are asked for."""
+) -> Iterator[tuple[OperationRecord, bool]]:
+    """The records of one stage, as they are asked for, and whether each matches."""
     limit = query.limit + 1 if query.matches is None else -1
     cursor = connection.execute(*walk.rows(after, end, limit))
     try:
         for row in cursor:
             record = record_of(row)
-            if query.matches is None or query.matches(record):
-                yield record
+            yield record, query.matches is None or query.matches(record)
     finally:
         cursor.close()  # ends the transaction of this read
 

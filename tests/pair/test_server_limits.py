@@ -417,6 +417,7 @@ DURATIONS = [
     "reconcile_interval",
     "retention",
     "purge_interval",
+    "max_scan_time",
 ]
 COUNTS = [name for name in FIELDS if name not in DURATIONS]
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Final, final
@@ -91,10 +90,10 @@ class Limits:
 
 
 def _duration(value: float | timedelta, name: str) -> float:
-    longest = f"{name} is at most a hundred years, timedelta(days=36525)"
-    if value == math.inf:
-        raise ValueError(longest)
-    found = seconds(value, name)
-    if found > _LONGEST:
-        raise ValueError(f"{longest}; got {value!r}")
-    return found
+    if _exceeds(value.total_seconds() if isinstance(value, timedelta) else value):
+        raise ValueError(f"{name} is at most a hundred years, timedelta(days=36525)")
+    return seconds(value, name)
+
+
+def _exceeds(value: object) -> bool:
+    return isinstance(value, (int, float)) and value > _LONGEST

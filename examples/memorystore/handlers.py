@@ -36,6 +36,8 @@ def register(server: OperationsServer, instances: Instances) -> None:
     """Registers the handlers."""
 
     async def may_create(request: cloud_redis.CreateInstanceRequest, _: object) -> None:
+        if not request.instance_id:
+            raise OperationError(Status(Code.INVALID_ARGUMENT, "instance_id is needed"))
         instance = await asyncio.to_thread(instances.get, created_name(request))
         # One that is being created or deleted is left to `resource`: if an operation is at work on it, this one is ABORTED.
         if instance is not None and instance.state == State.READY:

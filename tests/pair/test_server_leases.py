@@ -20,6 +20,7 @@ from tests.pair.colours import IMPORT_BOOKS, metadata
 from tests.pair.meddling import Meddled, failing
 from tests.pair.serving import (
     IMPORTED,
+    Edge,
     Gate,
     Place,
     Running,
@@ -29,6 +30,7 @@ from tests.pair.serving import (
     everywhere,
     importing,
     once,
+    over,
     refusal,
 )
 
@@ -313,7 +315,7 @@ async def test_an_attempt_that_was_overtaken_here_is_interrupted(place: Place) -
         assert interrupted == [1]
 
 
-@everywhere
+@over(edges=(Edge.AIO,))
 async def test_leases_are_kept_for_as_long_as_it_takes(place: Place) -> None:
     """A handler that works for many times the length of a lease keeps it, and runs once (RUN-1)."""
     gate, limits = Gate(), bounds(lease_ttl=0.3, reconcile_interval=0.02)

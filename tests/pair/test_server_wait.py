@@ -82,11 +82,11 @@ async def test_a_wait_ends_before_its_deadline(place: Place) -> None:
     async with place.serving(importing(gate.aio)) as running:
         name = await running.start()
         await gate.entered()
-        for timeout in ((30, 0), (2**62, 0), (None, 0)):
-            operation, seconds = await timed(running.raw.wait(name, *timeout, timeout=0.6))
+        for timeout in ((2**62, 0), (None, 0)):
+            operation, seconds = await timed(running.raw.wait(name, *timeout, timeout=0.4))
             assert not operation.done
-            assert seconds < 0.6
-        assert seconds > 0.2, "it did wait"
+            assert seconds < 0.4
+        assert seconds > 0.1, "it did wait"
         gate.open()
 
 
@@ -251,9 +251,9 @@ async def test_a_lost_hint_costs_seconds(place: Place) -> None:
 @pytest.mark.parametrize("how", ["finished", "cancelled", "deleted", "given up"])
 @once
 async def test_what_happens_here_needs_no_hint(place: Place, how: str) -> None:
-    """Whatever this server itself does to an operation wakes who waits here at once, also where nothing can be watched (SRV-6)."""
+    """Whatever this server itself does to an operation wakes who waits here at once, also where the store tells nothing (SRV-6)."""
     gate, store = Gate(), Meddled(place.store())
-    store.before["watch"] = failing(StoreUnavailableError("no notifications"))
+    store.before["watch"] = lambda: asyncio.Event().wait()  # a store that never tells anything
     limits, executor = bounds(reconcile_interval=0.02), LocalExecutor(concurrency=1)
     async with place.serving(importing(gate.aio), store=store, limits=limits, executor=executor) as running:
         names = [await running.start(), await running.start()]

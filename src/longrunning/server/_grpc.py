@@ -7,13 +7,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import grpc
 import grpc.aio
+from google.protobuf import descriptor_pool
 
 from ..errors import MissingExtraError
 from . import _grpc_aio, _grpc_sync
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from ._server import OperationsServer
 
 __all__ = ["Methods", "add_to"]
+
+_log: Final = logging.getLogger("longrunning.server")
+
+_HEALTH: Final = "grpc.health.v1.Health"
 
 
 @final
@@ -68,10 +74,10 @@ def add_to(server: OperationsServer, grpc_server: Any, *, reflection: bool, heal
     for service, handlers in services.items():
         if register is not None:
             register(service, handlers)
-    if reflection:
-        _reflect(server, grpc_server)
     if health:
         _tell_health(server, grpc_server)
+    if reflection:
+        _reflect(server, grpc_server, health=health)
 
 
 def _threads_of(grpc_server: Any) -> int:
@@ -81,13 +87,27 @@ def _threads_of(grpc_server: Any) -> int:
     return threads if isinstance(threads, int) else sys.maxsize
 
 
-def _reflect(server: OperationsServer, grpc_server: Any) -> None:
+def _reflect(server: OperationsServer, grpc_server: Any, *, health: bool) -> None:
     try:
         reflection: Any = importlib.import_module("grpc_reflection.v1alpha.reflection")  # it ships no types
     except ImportError as error:
         raise MissingExtraError("server", "gRPC reflection") from error
-    services = {path.split("/")[1] for path in server.methods}
-    reflection.enable_server_reflection([*sorted(services), SERVICE, reflection.SERVICE_NAME], grpc_server)
+    names = {SERVICE, reflection.SERVICE_NAME, *(path.split("/")[1] for path in server.methods)}
+    if health:
+        names.add(_HEALTH)
+    pool = descriptor_pool.Default()
+    unknown = {name for name in names if not _describes(pool, name)}
+    for name in sorted(unknown):  # one that cannot be described makes tools fail for all of them
+        _log.warning("%s is left out of reflection: no descriptor of it was imported", name)
+    reflection.enable_server_reflection(sorted(names - unknown), grpc_server)
+
+
+def _describes(pool: descriptor_pool.DescriptorPool, service: str) -> bool:
+    try:
+        pool.FindServiceByName(service)
+    except KeyError:
+        return False
+    return True
 
 
 def _tell_health(server: OperationsServer, grpc_server: Any) -> None:

@@ -12,7 +12,8 @@ import grpc
 import grpc.aio
 
 from ..status import Status
-from ._grpc_edge import answer, answer_of, status_of
+from ._grpc_edge import answer, answer_of
+from ._refusal import status_of
 
 if TYPE_CHECKING:
     from ._server import OperationsServer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from google.protobuf.message import DecodeError
 
 from .._pb import operations_pb2
-from ..errors import MissingExtraError, StoreUnavailableError
+from ..errors import MissingExtraError
 from ..status import Code, Status
 from ._authorization import Call, Rpc
 from ._refusal import Refusal, bad_field
@@ -32,7 +32,6 @@ __all__ = [
     "answer",
     "answer_of",
     "call_of",
-    "status_of",
 ]
 
 _log: Final = logging.getLogger("longrunning.server")
@@ -55,8 +54,6 @@ SERVER_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
 """Options for ``grpc.aio.server(options=…)`` and ``grpc.server(…, options=…)``: thousands of waits at once are let in."""
 
 STATUS_CODES: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
-_UNAVAILABLE: Final = Status(Code.UNAVAILABLE, "the store of operations is not available; try again")
-_INTERNAL: Final = Status(Code.INTERNAL, "the server failed to answer")
 
 MESSAGES: Final[dict[str, tuple[Rpc, type[Any]]]] = {
     f"/{SERVICE}/GetOperation": (Rpc.GET, operations_pb2.GetOperationRequest),
@@ -79,17 +76,6 @@ def call_of(context: Any, rpc: Rpc, name: str, *, method: str = "", request: Any
         identities=lambda: cast("Mapping[str, Any]", context.auth_context()),
         transport=context,
     )
-
-
-def status_of(error: Exception, path: str) -> Status:
-    """The status that an exception is answered with: what is ours to say, or no more than that it failed."""
-    if isinstance(error, Refusal):
-        return error.status
-    if isinstance(error, StoreUnavailableError):
-        _log.warning("%s: %s", path, error, extra={"method": path})
-        return _UNAVAILABLE
-    _log.error("%s failed", path, exc_info=error, extra={"method": path})
-    return _INTERNAL
 
 
 def answer_of(status: Status) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import grpc
 
 from ..status import Code, Status
-from ._grpc_edge import answer, answer_of, status_of
-from ._refusal import refuse
+from ._grpc_edge import answer, answer_of
+from ._refusal import refuse, status_of
 
 if TYPE_CHECKING:
     from ._server import OperationsServer

@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import final
+from typing import Final, final
 
 from google.rpc import error_details_pb2
 
-from ..errors import OperationError
+from ..errors import OperationError, StoreUnavailableError
 from ..status import Code, Status
 
-__all__ = ["Refusal", "bad_field", "refuse", "refusing", "tamed"]
+__all__ = ["Refusal", "bad_field", "refuse", "refusing", "status_of", "tamed"]
+
+_log: Final = logging.getLogger("longrunning.server")
+
+_UNAVAILABLE: Final = Status(Code.UNAVAILABLE, "the store of operations is not available; try again")
+_INTERNAL: Final = Status(Code.INTERNAL, "the server failed to answer")
 
 
 @final
@@ -70,6 +76,17 @@ def refusing() -> Generator[None, None, None]:
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def status_of(error: Exception, path: str) -> Status:
+    """The status that an exception is answered with: what is ours to say, or no more than that it failed."""
+    if isinstance(error, Refusal):
+        return error.status
+    if isinstance(error, StoreUnavailableError):
+        _log.warning("%s: %s", path, error, extra={"method": path})
+        return _UNAVAILABLE
+    _log.error("%s failed", path, exc_info=error, extra={"method": path})
+    return _INTERNAL
 
 
 def bad_field(field: str, message: str) -> Refusal:

@@ -218,6 +218,11 @@ class OperationsServer:
         return self._names
 
     @property
+    def registry(self) -> TypeRegistry:
+        """Types of payloads beyond those the methods declare."""
+        return self._registry
+
+    @property
     def limits(self) -> Limits:
         """Its bounds."""
         return self._limits
@@ -284,7 +289,8 @@ class OperationsServer:
 
         Args:
             grpc_server: A ``grpc.aio.Server`` made with `SERVER_OPTIONS`, or a ``grpc.Server``.
-            reflection: Whether to answer ``grpc.reflection.v1alpha`` about these services, for tools that ask.
+            reflection: Whether to answer ``grpc.reflection.v1alpha`` about these services, for tools that ask: about those
+                whose descriptors were imported, and whose methods have handlers by now.
             health: Whether to answer ``grpc.health.v1``: SERVING while this server runs.
 
         Raises:

@@ -94,6 +94,10 @@ lint: setup ## ruff
 proto-lint: setup ## lint the protos, and look for breaking changes since the committed image
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against generated/descriptors/longrunning.binpb
+	@mkdir -p build
+	$(BIN)/buf build -o build/protos.binpb
+	$(BIN)/longrunning lint build/protos.binpb --path example
+	$(BIN)/longrunning breaking generated/descriptors/longrunning.binpb build/protos.binpb
 
 .PHONY: types
 types: setup ## mypy --strict and pyright strict

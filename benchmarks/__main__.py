@@ -9,10 +9,16 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.decode import decoding, reading_json
+from benchmarks.generator import generating
 from benchmarks.imports import importing
 from benchmarks.report import Bench, environment, markdown, plain
 
-BENCHES: dict[str, Callable[[], list[Bench]]] = {"decode": decoding, "json": reading_json, "import": importing}
+BENCHES: dict[str, Callable[[], list[Bench]]] = {
+    "decode": decoding,
+    "json": reading_json,
+    "import": importing,
+    "generate": generating,
+}
 
 
 def main() -> int:

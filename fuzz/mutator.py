@@ -19,6 +19,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
+from fuzz import descriptors
 from fuzz.oracle import as_array, as_object
 from fuzz.properties import KINDS
 from fuzz.typings import GALLERY, GOOGLE, TYPINGS
@@ -108,6 +109,10 @@ class Mutator:
         if len(data) < 2 or data[0] not in KINDS:
             data = b"B0" + data
         kind, typing, body = data[0], data[1], data[2:]
+        if kind == descriptors.KIND:
+            typing = self.random.randrange(len(descriptors.OPTIONS)) if self.chance(0.1) else typing
+            mutated = bytes((kind, typing)) + descriptors.mutate(body, self.random, self.havoc, limit - 2)
+            return mutated if len(mutated) <= limit else data[:limit]
         if self.chance(0.1):
             typing = ord("0") + self.random.randrange(len(TYPINGS))
         if self.chance(0.03):

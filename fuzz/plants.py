@@ -10,6 +10,7 @@ from typing import Any
 from fuzz.typings import GOOGLE
 from longrunning import _json, _source, _types, registry
 from longrunning._any import split_type_url
+from longrunning.codegen import _layout
 
 
 def replace(owner: Any, name: str, value: object) -> None:
@@ -62,4 +63,18 @@ def deep() -> None:
     replace(_source, "any_to_json", render)
 
 
-PLANTS: dict[str, Callable[[], None]] = {"trusting": trusting, "unchecked": unchecked, "deep": deep}
+def injected() -> None:
+    """Comments become docstrings as they are, so that three quotes end one."""
+
+    def unescaped(line: str) -> str:
+        return line
+
+    replace(_layout, "_docstring_line", unescaped)
+
+
+PLANTS: dict[str, Callable[[], None]] = {
+    "trusting": trusting,
+    "unchecked": unchecked,
+    "deep": deep,
+    "injected": injected,
+}

@@ -8,7 +8,8 @@
 4. Bytes, pickle, and JSON of payloads that JSON can hold, read back to an equal snapshot.
 
 An input is two characters and a body. The first says how the body is read: ``B`` as bytes of an Operation, ``J`` as
-its JSON, ``A`` as bytes of an Any; the second which of `TYPINGS` it is read with.
+its JSON, ``A`` as bytes of an Any; the second which of `TYPINGS` it is read with. ``D`` is a descriptor set for the
+generator, of which fuzz/descriptors.py says what must hold.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from google.longrunning import operations_proto_pb2
 from google.protobuf import any_pb2, empty_pb2
 from google.protobuf.message import Message
 
-from fuzz import oracle
+from fuzz import descriptors, oracle
 from fuzz.oracle import Outcome, describe, raised
 from fuzz.typings import TYPINGS, Typing
 from longrunning._any import UnknownPayload
@@ -38,7 +39,7 @@ from longrunning.errors import (
 from longrunning.operation import Operation
 from longrunning.status import Status
 
-KINDS = b"BJA"
+KINDS = b"BJAD"
 OPERATION = operations_proto_pb2.Operation
 
 
@@ -83,6 +84,9 @@ def check_error(read: Callable[[], Any]) -> None:
 def check(data: bytes) -> None:
     """Checks all properties on one input; what is no input at all is passed over."""
     if len(data) < 2 or data[0] not in KINDS:
+        return
+    if data[0] == descriptors.KIND:
+        descriptors.check(data[2:], data[1])
         return
     typing, body = TYPINGS[(data[1] - ord("0")) % len(TYPINGS)], data[2:]
     {ord("B"): check_bytes, ord("J"): check_json, ord("A"): check_any}[data[0]](body, typing)

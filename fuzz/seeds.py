@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from example.library.v1 import library_pb2
+from fuzz.descriptors import SEEDS
 from fuzz.typings import GOOGLE
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -107,7 +108,8 @@ ANY: dict[str, tuple[int, bytes]] = {
 def main() -> None:
     """Writes the corpus."""
     CORPUS.mkdir(exist_ok=True)
-    for kind, inputs in {"bytes": BYTES, "json": JSON, "any": ANY}.items():
+    descriptors: dict[str, tuple[int, bytes]] = {name: (0, body) for name, body in SEEDS.items()}
+    for kind, inputs in {"bytes": BYTES, "json": JSON, "any": ANY, "descriptors": descriptors}.items():
         for name, (typing, body) in inputs.items():
             (CORPUS / f"{kind}-{name}").write_bytes(f"{kind[0].upper()}{typing}".encode() + body)
     print(f"{len(list(CORPUS.iterdir()))} inputs")

@@ -16,6 +16,7 @@ def main(arguments: list[str]) -> None:
         # Everything of the package that is loaded lazily, too: what is imported later is not instrumented.
         for module in ("errors", "method", "operation", "registry", "status", "_document", "_json", "_source"):
             importlib.import_module(f"longrunning.{module}")
+        importlib.import_module("longrunning.codegen")
     from fuzz.mutator import Mutator
     from fuzz.plants import PLANTS
     from fuzz.properties import check

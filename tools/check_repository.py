@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SPDX = "SPDX-FileCopyrightText: The longrunning authors\n{0}SPDX-License-Identifier: Apache-2.0\n"
 COMMENTS = {".py": "# ", ".pyi": "# ", ".toml": "# ", ".yaml": "# ", ".sh": "# ", ".proto": "// ", ".mjs": "// "}
 BY_NAME = {"Makefile": "# ", "constraints.txt": "# ", ".gitignore": "# ", "run": "# "}
-NOT_OURS = ("protos/google/", "generated/")
+NOT_OURS = ("protos/google/", "generated/", "src/longrunning/codegen/include/")
 LOCK_FILES = re.compile(
     r"(^|/)(package-lock\.json|yarn\.lock|uv\.lock|poetry\.lock|pdm\.lock|pylock.*\.toml|buf\.lock)$"
 )

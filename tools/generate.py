@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles ``protos/`` into ``generated/`` and into ``src/longrunning/_pb/operations_pb2.pyi``.
 
-    generated/python/       our own protos: messages, gRPC stubs, type stubs
+    generated/python/       our own protos: messages, gRPC stubs, type stubs, long-running methods
     generated/stubs/        type stubs of the vendored google protos, for mypy's MYPYPATH and pyright's stubPath
     generated/descriptors/  everything as one descriptor image, for `buf breaking` and the drift tests
 
@@ -53,6 +53,9 @@ def outputs(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """Yields path and content of everything that buf wrote and that is kept."""
     for path in sorted(path for path in folder.rglob("*.py*") if path.is_file()):
         name, text = path.relative_to(folder), path.read_text(encoding="utf-8")
+        if name.name.endswith("_lro.py"):  # it names its source and itself
+            yield name, text.encode()
+            continue
         if name.name.endswith("_pb2_grpc.pyi") and "Stub" not in text:
             continue  # written for every file, also for those without a service
         if name == OPERATIONS:  # one class per message, for type checkers too: the other module only hands them on

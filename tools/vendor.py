@@ -55,6 +55,9 @@ def expected() -> dict[Path, bytes]:
         sys.exit(f"vendor: {PACKAGE} {VERSION} is needed, {distribution.version} is installed: run `make setup`")
     files = {PROTOS / name: Path(str(distribution.locate_file(source))).read_bytes() for name, source in FILES.items()}
     files[PROTOS / "google" / "README.md"] = README.encode()
+    # The one file that nobody installs under its own name ships with the generator, for compilers to find.
+    operations = "google/longrunning/operations.proto"
+    files[ROOT / "src" / "longrunning" / "codegen" / "include" / operations] = files[PROTOS / operations]
     return files
 
 

@@ -20,7 +20,7 @@ _EPILOG: Final = """
 \b
 Exit codes:
   0  ok
-  1  the operation failed, or the server refused the request
+  1  the operation failed, the server refused the request, or something was found (lint, breaking)
   2  the command line, or what it names, cannot be used
   3  the wait ended, the operation goes on
   4  the server does not know the operation
@@ -33,7 +33,8 @@ _GOES_ON: Final = "interrupted; what was waited for goes on"
 
 app: Final = typer.Typer(
     name="longrunning",
-    help="Get, list, wait for, watch, cancel, delete and decode long-running operations (google.longrunning, AIP-151).",
+    help="Get, list, wait for, watch, cancel, delete and decode long-running operations (google.longrunning, AIP-151); "
+    "inspect, lint and compare the APIs that return them.",
     epilog=_EPILOG,
     add_completion=False,  # it goes by environment variables
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -64,6 +65,9 @@ Modules = Annotated[
     typer.Option("--import", metavar="MODULE", help="Types: a Python module that has them; repeatable."),
 ]
 Reflect = Annotated[bool, typer.Option("--reflect", help="Types: ask the server (gRPC server reflection).")]
+Descriptors = Annotated[
+    Path, typer.Argument(metavar="DESCRIPTORS", help="The descriptors of the API, with imports; '-': standard input.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, a document on each line.")]
 Timeout = Annotated[
     str, typer.Option("--timeout", "-t", metavar="TIME", help="How long to wait: 30, 5m, 2h; 'none' is for ever.")
@@ -299,6 +303,66 @@ def decode(
 
         path = None if file is None or str(file) == "-" else file
         return _decode.decode(path, _sources(modules, descriptor_sets), _output.Output(as_json=json))
+
+    raise typer.Exit(perform(command))
+
+
+@app.command()
+def inspect(descriptors: Descriptors, *, json: Json = False) -> None:
+    """Show which methods of an API return which operations.
+
+    DESCRIPTORS is a FileDescriptorSet: buf build -o FILE, or protoc --include_imports --include_source_info
+    --descriptor_set_out=FILE. '-' is standard input.
+    """
+
+    def command() -> Work:
+        from . import _codegen, _output
+
+        return _codegen.inspect(descriptors, _output.Output(as_json=json))
+
+    raise typer.Exit(perform(command))
+
+
+@app.command()
+def lint(
+    descriptors: Descriptors,
+    *,
+    paths: Annotated[
+        list[str] | None,
+        typer.Option("--path", metavar="PATH", help="Only this folder of .proto files, or file; repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Look for what AIP-151 and AIP-4210 object to in long-running methods.
+
+    Exits with 1 if there is anything. A comment at a method or service switches a rule off, as it does for Google's linter:
+    (-- api-linter: core::0151::lro-metadata-type=disabled --)
+    """
+
+    def command() -> Work:
+        from . import _codegen, _output
+
+        return _codegen.lint(descriptors, _output.Output(as_json=json), paths or ())
+
+    raise typer.Exit(perform(command))
+
+
+@app.command()
+def breaking(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Descriptors that clients know.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Descriptors that are to replace them.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Look for changes of response and metadata types, which `buf breaking` does not see.
+
+    Exits with 1 if there are any.
+    """
+
+    def command() -> Work:
+        from . import _codegen, _output
+
+        return _codegen.breaking(old, new, _output.Output(as_json=json))
 
     raise typer.Exit(perform(command))
 

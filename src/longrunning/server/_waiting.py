@@ -144,7 +144,8 @@ class Waiting:
             first = asyncio.ensure_future(anext(changes))
             try:
                 await asyncio.sleep(0)
-                self.wake(list(self._waiters))  # what changed before the store was watched, nobody else tells them
+                if not first.done():  # what changed before the store was watched, nobody else tells them
+                    self.wake(list(self._waiters))
                 self.wake(await first)
                 async for names in changes:
                     self.wake(names)

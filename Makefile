@@ -156,8 +156,12 @@ check-fuzz: setup ## replay what fuzzing found, and the corpus it starts from
 	@$(BIN)/python -m pip install --quiet -c constraints.txt --group fuzz
 	@touch $@
 
+.PHONY: chaos
+chaos: setup ## kill a server a thousand times, and see that nothing is lost or doubled (CHAOS="--kills=60 --seed=7")
+	$(BIN)/python -m tools.chaos $(CHAOS)
+
 .PHONY: soak
-soak: setup ## cut the network under waits, a hundred times in a row (SOAK=--rounds=1000)
+soak: setup ## cut the network under waits a hundred times, then ten thousand races in each store (SOAK="--rounds=1000 --races=0")
 	$(BIN)/python -m tools.soak $(SOAK)
 
 # --- to look at

@@ -3,7 +3,7 @@
 """Breaks the core on purpose, one line at a time, and sees the tests fail: ``python tools/mutants.py [WORD ...]``.
 
 Each mutant is one fault somebody could make, in the place where it would be made. It is applied to a copy of ``src``,
-never to the working tree, and the unit tests of that module run against the copy. A mutant that no test notices is
+never to the working tree, and the tests of that module run against the copy. A mutant that no test notices is
 an error; so is one whose line is no longer there: then say here what that line has become.
 
 With words, only the mutants run in whose file or description one of them occurs.
@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 AT_ONCE = 2
-TESTS = {  # module -> the test files that prove it, the quickest to fail first
+TESTS = {  # module -> the test files that prove it (of tests/unit, or with their folder), the quickest to fail first
     "_any.py": ("test_any.py", "test_registry.py"),
     "_document.py": ("test_operation_json.py",),
     "_json.py": ("test_operation_json.py",),
@@ -37,7 +37,15 @@ TESTS = {  # module -> the test files that prove it, the quickest to fail first
     "operation.py": ("test_operation.py", "test_operation_json.py"),
     "registry.py": ("test_registry.py",),
     "status.py": ("test_status.py",),
+    "_lifecycle.py": ("test_lifecycle.py",),
+    "server/_pagetokens.py": ("test_page_tokens.py",),
+    "server/_service.py": ("pair/test_server_request_ids.py", "pair/test_server_auth.py"),
+    "server/_worker.py": ("pair/test_server_leases.py",),
+    "server/storage/_sqlite_jobs.py": ("contract/test_store_leases.py", "contract/test_store_starting.py"),
+    "server/storage/_sqlite_schema.py": ("contract/test_store_starting.py",),
+    "server/storage/_sqlite_writer.py": ("contract/test_sqlite_writing.py",),
 }
+CHAOS = ("pair/test_chaos.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +57,19 @@ class Mutant:
         fault: What goes wrong for users.
         before: The code as it is; it occurs exactly once in the file.
         after: The code with the fault.
+        tests: The test files that are to notice; by default those of the module.
     """
 
     file: str
     fault: str
     before: str
     after: str
+    tests: tuple[str, ...] = ()
+
+    @property
+    def noticed_by(self) -> tuple[str, ...]:
+        """The test files to run."""
+        return self.tests or TESTS[self.file]
 
 
 MUTANTS = (
@@ -222,6 +237,98 @@ MUTANTS = (
         "theirs_asked >= mine_asked",
         "theirs_asked < mine_asked",
     ),
+    # -- the server (SRV, RUN, PAGE) --------------------------------------------------------------------------------
+    Mutant(
+        "_lifecycle.py", "whoever held an earlier lease may write (RUN-1)",
+        "return None if fence == standing.fence else",
+        "return None if fence is not None else",
+    ),
+    Mutant(
+        "_lifecycle.py", "an operation is taken from a worker that is alive (RUN-1)",
+        "standing.lease_expires is not None and standing.lease_expires <= now",
+        "standing.lease_expires is not None",
+    ),
+    Mutant(
+        "_lifecycle.py", "a shutdown in good order costs an attempt (RUN-3, RUN-4)",
+        "return self.attempts - self.releases >= self.max_attempts",
+        "return self.attempts >= self.max_attempts",
+    ),
+    Mutant(
+        "server/_pagetokens.py", "a page token holds for any filter and any caller (PAGE-1, AUTH-3)",
+        "for part in bound_to]",
+        "for part in bound_to[:1]]",
+    ),
+    Mutant(
+        "server/_pagetokens.py", "two lists have the same page tokens (PAGE-1)",
+        'len(part).to_bytes(8, "big") + part for part in parts',
+        "part for part in parts",
+    ),
+    Mutant(
+        "server/_pagetokens.py", "a key that was rotated out of first place is forgotten (SRV-11)",
+        "for key in self._keys:",
+        "for key in self._keys[:1]:",
+    ),
+    Mutant(
+        "server/_service.py", "another request under the same id gets the operation of the first (SRV-7)",
+        "if created.request_hash != fingerprint:",
+        "if not created.request_hash:",
+    ),
+    Mutant(
+        "server/_service.py", "anybody may delete what only others may see (AUTH-3)",
+        "self._store.delete(call.name, scope)",
+        "self._store.delete(call.name, None)",
+    ),
+    Mutant(
+        "server/_worker.py", "a store that is away for a moment fails the operation (RUN-2)",
+        "if error is holding.unwritten:",
+        "if error is None:",
+        ("pair/test_server_store_faults.py",),
+    ),
+    Mutant(
+        "server/_worker.py", "a handler goes on when its lease is found lost (RUN-1)",
+        "if name not in alive:",
+        "if name not in alive and holding.lost:",
+    ),
+    Mutant(
+        "server/storage/_sqlite_jobs.py", "late writes of a zombie count (RUN-1)",
+        '_HELD: Final = "name = ? and fence = ? and',
+        '_HELD: Final = "name = ? and ? > 0 and',
+        CHAOS,
+    ),
+    Mutant(
+        "server/storage/_sqlite_jobs.py", "the lease of a takeover has the number of the one before (RUN-1)",
+        "set fence = fence + 1, attempts",
+        "set fence = fence, attempts",
+        CHAOS,
+    ),
+    Mutant(
+        "server/storage/_sqlite_jobs.py", "an attempt that takes over does not get the checkpoint (RUN-2)",
+        "checkpoint = ifnull(?, checkpoint), update_time",
+        "checkpoint = ifnull(checkpoint, ?), update_time",
+        CHAOS,
+    ),
+    Mutant(
+        "server/storage/_sqlite_jobs.py", "an operation is taken from a worker that is alive (RUN-1)",
+        "(lease_expires is null or lease_expires <= ?)",
+        "(lease_expires is null or ? > 0)",
+    ),
+    Mutant(
+        "server/storage/_sqlite_schema.py", "a request that is sent again makes another operation (SRV-7)",
+        "create unique index by_request on",
+        "create index by_request on",
+        CHAOS,
+    ),
+    Mutant(
+        "server/storage/_sqlite_writer.py", "what could not be written is acknowledged (RUN-2)",
+        "asked.outcome = (False, _failure(error))",
+        "asked.outcome = asked.outcome if asked.outcome[0] else (False, _failure(error))",
+    ),
+    Mutant(
+        "server/storage/_sqlite_writer.py", "what is written is acknowledged before it is on the disk (RUN-2)",
+        'connection.execute("commit")',
+        '_answer(batch)\n            time.sleep(0.01)\n            connection.execute("commit")',
+        CHAOS,
+    ),
 )  # fmt: skip
 
 
@@ -241,8 +348,8 @@ class Outcome:
 
 
 def run_tests(package: Path, tests: Iterable[str]) -> subprocess.CompletedProcess[str]:
-    """Runs unit tests against a copy of the package."""
-    files = [f"tests/unit/{name}" for name in tests]
+    """Runs tests against a copy of the package."""
+    files = [f"tests/{name}" if "/" in name else f"tests/unit/{name}" for name in tests]
     options = ["-x", "-q", "--tb=no", "--timeout=60", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", *options, *files]
@@ -264,7 +371,7 @@ def try_out(mutant: Mutant) -> Outcome:
     with tempfile.TemporaryDirectory() as name:
         package = copy_of_src(Path(name, "src"))
         (package / "longrunning" / mutant.file).write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
-        done = run_tests(package, TESTS[mutant.file])
+        done = run_tests(package, mutant.noticed_by)
     seconds = time.monotonic() - start
     if done.returncode == 0:
         return Outcome(caught=False, how="SURVIVED: no test noticed", seconds=seconds)
@@ -286,7 +393,7 @@ def check_baseline(mutants: Iterable[Mutant]) -> None:
         where = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
         if not where.startswith(str(package)):
             sys.exit(f"mutants: the tests would import {where.strip()}, not the copy")
-        done = run_tests(package, sorted({test for mutant in mutants for test in TESTS[mutant.file]}))
+        done = run_tests(package, sorted({test for mutant in mutants for test in mutant.noticed_by}))
     if done.returncode != 0:
         sys.exit(f"mutants: the tests fail without any mutant\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
 
@@ -300,14 +407,16 @@ def main() -> int:
     if not chosen:
         sys.exit("mutants: none has such a word")
     check_baseline(chosen)
-    width = max(len(mutant.fault) for mutant in chosen)
+    files, width = (
+        max(len(text) for text in texts) for texts in zip(*((m.file, m.fault) for m in chosen), strict=True)
+    )
     lost = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for mutant, outcome in zip(chosen, pool.map(try_out, chosen), strict=True):
             lost += not outcome.caught
             word = "caught" if outcome.caught else "LOST  "
             print(
-                f"{word}  {mutant.file:<12}  {mutant.fault:<{width}}  {outcome.seconds:4.1f} s  {outcome.how}",
+                f"{word}  {mutant.file:<{files}}  {mutant.fault:<{width}}  {outcome.seconds:4.1f} s  {outcome.how}",
                 flush=True,
             )
     print(f"mutants: {len(chosen) - lost} of {len(chosen)} caught")

@@ -1,10 +1,13 @@
 # SPDX-FileCopyrightText: The longrunning authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts the network under waits again and again: ``python -m tools.soak [--rounds N] [--seed N]``.
+"""Does again and again what seldom goes wrong: ``python -m tools.soak [--rounds N] [--races N] [--seed N]``.
 
-In each round four waits are under way, a single one and a `wait_all`, sync and async, with polls in one round and long polls in
-the next. Then a proxy resets every connection and refuses new ones for 0.2 to 1 s, and meanwhile the operations end. A
-wait that ends with anything but its results is an error, as is one that does not end.
+First it cuts the network under waits. In each round four waits are under way, a single one and a `wait_all`, sync and async,
+with polls in one round and long polls in the next. Then a proxy resets every connection and refuses new ones for 0.2 to 1 s,
+and meanwhile the operations end. A wait that ends with anything but its results is an error, as is one that does not end.
+
+Then workers, callers and the reconciler race for one operation, through several stores on the same operations. A round whose
+answers no single order of events explains is an error, as is one without exactly one end (``tests/contract/racing.py``).
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ import asyncio
 import random
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -26,6 +31,8 @@ from google.protobuf.struct_pb2 import Struct
 
 from longrunning import AsyncOperationsClient, OperationsClient, PollPolicy, RetryPolicy
 from longrunning.testing import FaultyProxy, ScriptedOperations, WaitSupport, pending, succeeded
+from tests.contract import racing
+from tests.contract.stores import KINDS
 
 CUT: Final = (0.2, 1.0)  # seconds, from and to
 MANY: Final = 10  # operations of a wait_all
@@ -180,18 +187,44 @@ async def soak(rounds: int, *, seed: int = 0, tell: Callable[[str], object] | No
     return tally
 
 
+def cut(rounds: int, seed: int) -> int:
+    """Cuts the network so often; how many errors there were."""
+    print(f"soak: {rounds} rounds, cuts of {CUT[0]} to {CUT[1]} s", flush=True)
+    tally = asyncio.run(soak(rounds, seed=seed, tell=_tell))
+    for error in tally.errors:
+        print(f"  {error}", file=sys.stderr)
+    print(f"soak: {'no visible error' if not tally.errors else 'FAILED'}: {tally}")
+    return len(tally.errors)
+
+
+def race(rounds: int, seed: int) -> int:
+    """Plays so many rounds of races on each kind of store; how many errors there were."""
+    errors: list[str] = []
+    for kind in KINDS:
+        print(f"soak: {rounds:,} rounds of races in the {kind.name} store", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            tally = asyncio.run(racing.rounds(rounds, kind=kind, folder=Path(folder), seed=seed, tell=_tell))
+        for error in tally.errors:
+            print(f"  {error}", file=sys.stderr)
+        print(f"soak: {'one end each' if not tally.errors else 'FAILED'}: {tally}")
+        errors += tally.errors
+    return len(errors)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
 def main() -> int:
     """Soaks, and says what came of it."""
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--rounds", type=int, default=100, help="how many cuts (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of when and how long (default: %(default)s)")
+    parser.add_argument("--races", type=int, default=10_000, help="how many races in each store (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of when, how long and who (default: %(default)s)")
     arguments = parser.parse_args()
-    print(f"soak: {arguments.rounds} rounds, cuts of {CUT[0]} to {CUT[1]} s", flush=True)
-    tally = asyncio.run(soak(arguments.rounds, seed=arguments.seed, tell=lambda line: print(line, flush=True)))
-    for error in tally.errors:
-        print(f"  {error}", file=sys.stderr)
-    print(f"soak: {'no visible error' if not tally.errors else 'FAILED'}: {tally}")
-    return 1 if tally.errors else 0
+    errors = cut(arguments.rounds, arguments.seed) if arguments.rounds else 0
+    errors += race(arguments.races, arguments.seed) if arguments.races else 0
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

@@ -209,8 +209,10 @@ async def test_a_handler_that_fails_on_purpose_when_interrupted_has_failed(place
 
 
 @once
-async def test_a_deaf_handler_does_not_keep_the_server(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_deaf_handler_does_not_keep_the_server(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that swallows every interruption does not keep the server from ending; its operation is given back (RUN-4)."""
+    for module in ("_worker", "_executor"):
+        monkeypatch.setattr(f"longrunning.server.{module}._STOP_SECONDS", 0.2)
     let_go = asyncio.Event()
     began = asyncio.Event()
 
@@ -468,6 +470,17 @@ async def test_a_server_may_run_again(place: Place) -> None:
             await running.shut_down()
             await running.enter()
         assert len((await running.raw.list(PARENT)).operations) == 3
+
+
+@over(stores=("sqlite",))
+async def test_a_closed_store_says_what_to_do(place: Place) -> None:
+    """A server whose store cannot be opened again says so when it is entered again, and stays as it is (RUN-4)."""
+    async with place.serving() as running:
+        await running.shut_down()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="make a new one"):
+                await running.enter()
+        assert (await refusal(running.raw.get(f"{PARENT}/operations/op-1"))).code() is grpc.StatusCode.UNAVAILABLE
 
 
 def thread_server(store: Any, **arguments: Any) -> OperationsServer:

@@ -35,6 +35,7 @@ from tests.pair.serving import (
     refusal,
     serving,
 )
+from tools.chaos.passing import PassingStore
 from tools.chaos.wire import METHODS, WorkRequest, WorkResponse
 
 LARGE: Final = library_pb2.ImportBooksRequest(parent=PARENT, uri="x" * 100_000)  # needs room in the file
@@ -194,21 +195,21 @@ def test_a_server_whose_store_cannot_be_opened(edge: Edge, tmp_path: Path) -> No
 # -- a connection that breaks at the wrong moment ------------------------------------------------------------------
 
 
-class Forgetful:
-    """A store that does what it is asked and then, a few times, says that it could not."""
+class Forgetful(PassingStore):
+    """A store that does what it is asked and then, a few times, says that it could not.
 
-    def __init__(self, store: OperationStore, method: str, times: int) -> None:
+    Attributes:
+        times: How often it still will.
+    """
+
+    def __init__(self, inner: OperationStore, method: str, times: int) -> None:
+        super().__init__(inner)
         self.times = times
-        self._store = store
-        self._method = method
+        setattr(self, method, self._forgetting(getattr(inner, method)))
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if name != self._method:
-            return found
-
+    def _forgetting(self, call: Callable[..., Any]) -> Callable[..., Any]:
         async def forget(*arguments: Any, **named: Any) -> Any:
-            result = await found(*arguments, **named)
+            result = await call(*arguments, **named)
             if self.times:
                 self.times -= 1
                 raise StoreUnavailableError("the connection broke")

@@ -52,7 +52,7 @@ class Reconciler:
         while ended := await self._store.abandon(limit=_BATCH):
             self._wake(ended)
             for name in ended:
-                _log.warning("%s was ended: its workers died", name, extra={"operation": name})
+                _log.warning("%s was ended, nobody works on it any more", name, extra={"operation": name})
         room = min(self._executor.room, _BATCH)
         if not room or not self._methods:
             return

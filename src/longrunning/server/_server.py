@@ -47,6 +47,7 @@ _DEFAULT_NAMES: Final = NamePattern("operations/{operation}")
 _DEFAULT_REGISTRY: Final = TypeRegistry()
 _PAGE_TOKENS: Final = "page-tokens"
 _TWO_LOOPS: Final = "a grpc.aio.Server needs the server of operations on its own event loop: enter it with `async with`"
+_PROTOCOLS: Final[tuple[type[Any], ...]] = (OperationStore, Authorizer, Executor)
 _DRAIN_SECONDS: Final = 5.0  # far longer than storing takes, for a store that answers
 
 
@@ -447,8 +448,11 @@ class OperationsServer:
 
 
 def _demand(what: str, value: object, kind: type[Any]) -> None:
-    if not isinstance(value, kind) or isinstance(value, type):
-        raise TypeError(f"{what} is a {kind.__name__}; got {value!r}")
+    # Protocols by their methods: isinstance() does not see those that a decorator passes on, from Python 3.12 on.
+    methods = [name for name in vars(kind) if not name.startswith("_")] if kind in _PROTOCOLS else []
+    fits = all(hasattr(value, name) for name in methods) if methods else isinstance(value, kind)
+    if not fits or isinstance(value, type):
+        raise TypeError(f"{what} has to be of the kind {kind.__name__}; got {value!r}")
 
 
 def _is_async(grpc_server: Any) -> bool:

@@ -303,13 +303,21 @@ class Worker:
         lease = holding.lease
         about = {"operation": lease.name, "method": lease.method, "attempt": lease.attempt}
         delay, longest = _RETRY
+        uncertain = False
         while not holding.lost:
             try:
                 await self._store.finish(lease.name, lease.fence, outcome, metadata=holding.last_metadata)
             except LeaseLostError:
-                break
+                if not uncertain:
+                    break
+                _log.warning(
+                    "the outcome of %s may have been stored before the store went away", lease.name, extra=about
+                )
+                self._wake((lease.name,))
+                return True
             except StoreUnavailableError as error:
                 _log.warning("cannot store the outcome of %s yet: %s", lease.name, error, extra=about)
+                uncertain = True
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, longest)
                 continue

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Failures:
 
 
 @contextmanager
-def serving(path: Path, *options: str) -> Iterator[tuple[str, int]]:
+def serving(path: Path, *options: str) -> Generator[tuple[str, int], None, None]:
     """A server on that file: its address and its process id."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.serving_process", str(path), *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
-from grpc_tools import protoc
+from grpc_tools import protoc  # pyright: ignore[reportMissingTypeStubs]
 
 
 def camel_case(name: str) -> str:

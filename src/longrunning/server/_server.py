@@ -22,14 +22,12 @@ from ._handlers import Registered, Registrar, Validate, is_async, is_generator, 
 from ._limits import Limits
 from ._names import NamePattern
 from ._pagetokens import PageTokens
-from ._reconciler import Reconciler
 from ._refusal import refuse
+from ._running import Parts, Running
 from ._service import OperationsService
 from ._telemetry import telemetry
 from ._thread import LoopThread
-from ._waiting import Waiting
-from ._worker import Worker
-from .filtering import Schema, parse
+from .filtering import Schema
 from .storage import OperationStore
 
 if TYPE_CHECKING:
@@ -41,28 +39,11 @@ __all__ = ["OperationsServer"]
 Req = TypeVar("Req")
 R = TypeVar("R")
 M = TypeVar("M")
-T = TypeVar("T")
 
 _DEFAULT_NAMES: Final = NamePattern("operations/{operation}")
 _DEFAULT_REGISTRY: Final = TypeRegistry()
-_PAGE_TOKENS: Final = "page-tokens"
 _TWO_LOOPS: Final = "a grpc.aio.Server needs the server of operations on its own event loop: enter it with `async with`"
 _PROTOCOLS: Final[tuple[type[Any], ...]] = (OperationStore, Authorizer, Executor)
-_DRAIN_SECONDS: Final = 5.0  # far longer than storing takes, for a store that answers
-
-
-@final
-class _Running:
-    """What exists between the start and the end of a server."""
-
-    def __init__(
-        self, service: OperationsService, worker: Worker, waiting: Waiting, tasks: Sequence[asyncio.Task[None]]
-    ) -> None:
-        self.service = service
-        self.worker = worker
-        self.waiting = waiting
-        self.tasks = tasks
-        self.loop = asyncio.get_running_loop()
 
 
 @final
@@ -126,17 +107,19 @@ class OperationsServer:
         _demand("names", names, NamePattern)
         _demand("registry", registry, TypeRegistry)
         _demand("limits", Limits() if limits is None else limits, Limits)
-        self._store = store
-        self._authorizer = authorizer
-        self._executor = LocalExecutor() if executor is None else executor
-        self._names = names
-        self._registry = registry
-        self._limits = Limits() if limits is None else limits
-        self._tokens = None if page_token_keys is None else PageTokens(page_token_keys)
-        self._telemetry = telemetry(tracer_provider, meter_provider)
+        self._parts = Parts(
+            store=store,
+            authorizer=authorizer,
+            executor=LocalExecutor() if executor is None else executor,
+            names=names,
+            registry=registry,
+            limits=Limits() if limits is None else limits,
+            tokens=None if page_token_keys is None else PageTokens(page_token_keys),
+            telemetry=telemetry(tracer_provider, meter_provider),
+        )
         self._methods: dict[str, Registered] = {}
         self._schema: Schema | None = None
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._starting = False
         self._thread: LoopThread | None = None
         self._on_async_servers = False
@@ -180,10 +163,10 @@ class OperationsServer:
         """
         if method.path in self._methods:
             raise ValueError(f"{method.path} has a handler already")
-        attempts = self._limits.max_attempts if max_attempts is None else max_attempts
+        attempts = self._parts.limits.max_attempts if max_attempts is None else max_attempts
         if attempts < 1:
             raise ValueError(f"an operation needs at least one attempt; got {attempts}")
-        reader = parent_reader(method, self._names, None if isinstance(parent, Default) else parent)
+        reader = parent_reader(method, self._parts.names, None if isinstance(parent, Default) else parent)
 
         def register(handler: Any) -> Any:
             if not callable(handler):
@@ -216,17 +199,17 @@ class OperationsServer:
     @property
     def names(self) -> NamePattern:
         """How operations are named."""
-        return self._names
+        return self._parts.names
 
     @property
     def registry(self) -> TypeRegistry:
         """Types of payloads beyond those the methods declare."""
-        return self._registry
+        return self._parts.registry
 
     @property
     def limits(self) -> Limits:
         """Its bounds."""
-        return self._limits
+        return self._parts.limits
 
     # -- starting by hand ----------------------------------------------------------------------------------------
 
@@ -350,12 +333,7 @@ class OperationsServer:
             raise RuntimeError("the server of operations is running already")
         self._starting = True
         try:
-            await self._store.open()
-            try:
-                self._running = await self._run()
-            except BaseException:
-                await self._store.close()
-                raise
+            self._running = await Running.begin(self._parts, self._methods, self._filter_schema)
         finally:
             self._starting = False
         self._tell()
@@ -369,55 +347,11 @@ class OperationsServer:
             return
         self._running = None  # from here on every call is UNAVAILABLE
         self._tell()
-        reconciling, *others = running.tasks
-        await _cancel([reconciling])
-        await running.service.drain(_DRAIN_SECONDS)
-        await running.waiting.close()  # whoever waits is told how things stand
-        try:
-            await running.worker.stop(self._limits.seconds("shutdown_grace"))  # the leases are kept meanwhile
-        finally:
-            await _cancel(others)
-            await self._executor.close()
-            await self._store.close()
-
-    async def _run(self) -> _Running:
-        tokens = self._tokens or PageTokens([await self._store.secret(_PAGE_TOKENS)])
-        waiting = Waiting(self._store)
-        worker = Worker(
-            self._store,
-            self._methods,
-            limits=self._limits,
-            registry=self._registry,
-            telemetry=self._telemetry,
-            wake=waiting.wake,
-        )
-        service = OperationsService(
-            self._store,
-            authorizer=self._authorizer,
-            executor=self._executor,
-            worker=worker,
-            waiting=waiting,
-            names=self._names,
-            methods=self._methods,
-            schema=self._filter_schema,
-            limits=self._limits,
-            tokens=tokens,
-            telemetry=self._telemetry,
-        )
-        # What reads filters takes a while to load, and may be missing: better here than at the first filter.
-        await asyncio.to_thread(parse, "done = true", self._filter_schema())
-        await self._executor.open(worker)
-        reconciler = Reconciler(self._store, self._executor, self._methods, limits=self._limits, wake=waiting.wake)
-        tasks = [
-            asyncio.create_task(reconciler.keep_reconciling(), name="longrunning-reconcile"),
-            asyncio.create_task(reconciler.keep_purging(), name="longrunning-purge"),
-            asyncio.create_task(worker.keep_leases(), name="longrunning-leases"),
-        ]
-        return _Running(service, worker, waiting, tasks)
+        await running.end()
 
     def _filter_schema(self) -> Schema:
         if self._schema is None:
-            self._schema = Schema.of_methods(self.methods.values(), self._registry)
+            self._schema = Schema.of_methods(self.methods.values(), self._parts.registry)
         return self._schema
 
     def _tell(self) -> None:
@@ -444,7 +378,7 @@ class OperationsServer:
 
     def __repr__(self) -> str:
         state = "running" if self._running is not None else "not running"
-        return f"<OperationsServer {len(self._methods)} method(s), {self._names.template}, {state}>"
+        return f"<OperationsServer {len(self._methods)} method(s), {self._parts.names.template}, {state}>"
 
 
 def _demand(what: str, value: object, kind: type[Any]) -> None:
@@ -459,9 +393,3 @@ def _is_async(grpc_server: Any) -> bool:
     import grpc.aio
 
     return isinstance(grpc_server, grpc.aio.Server)
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

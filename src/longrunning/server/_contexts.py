@@ -252,6 +252,7 @@ class OperationContext(_Context[M]):
                 written.cancel()
 
         with self._holding.listening(give_up):
+            give_up()  # what happened before, nobody tells
             try:
                 written.result()
             except concurrent.futures.CancelledError:

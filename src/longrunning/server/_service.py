@@ -44,7 +44,7 @@ _log: Final = logging.getLogger("longrunning.server")
 
 __all__ = ["ListResult", "OperationsService"]
 
-_MARGIN: Final = (0.05, 1.0)  # seconds by which a wait ends before the deadline of its RPC: at least, at most
+_MARGIN: Final = (0.1, 1.0)  # seconds by which a wait ends before the deadline of its RPC: at least, at most
 _MARGIN_SHARE: Final = 0.05
 _ENVELOPE: Final = 64  # bytes around the payloads of an operation, at most
 
@@ -183,7 +183,7 @@ class OperationsService:
             self._limits.seconds("max_wait") if timeout is None else min(timeout, self._limits.seconds("max_wait"))
         )
         if deadline is not None:
-            margin = min(max(deadline * _MARGIN_SHARE, _MARGIN[0]), _MARGIN[1])
+            margin = min(max(deadline * _MARGIN_SHARE, _MARGIN[0]), _MARGIN[1], deadline / 2)
             seconds = min(seconds, deadline - margin - (now() - arrived))
         threaded = threads is not None
         crowded = self._waiting.count >= self._limits.max_waits

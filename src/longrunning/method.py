@@ -20,7 +20,7 @@ from ._any import AnyClass, MessageType, UnknownPayload, UntypedClass, message_t
 from .errors import DescriptorError, UnknownTypeError
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, MethodDescriptor
+    from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
     from google.protobuf.message import Message
 
 __all__ = ["HttpBinding", "LroMethod"]
@@ -191,7 +191,8 @@ class LroMethod(Generic[Req_contra, R_co, M_co]):
         """Reads the annotation ``google.longrunning.operation_info`` of a method.
 
         Names in the annotation are looked up as given and outward from the method's package; a leading dot makes a
-        name absolute. Classes are those of the descriptor's own pool.
+        name absolute. Of several messages found, those count that are in the package of the file, or that it imports.
+        Classes are those of the descriptor's own pool.
 
         Raises:
             DescriptorError: The method does not return an operation, streams, has no annotation, or a name is ambiguous.
@@ -341,6 +342,8 @@ def _from_descriptor(method: MethodDescriptor) -> LroMethod[Any, Any, Any]:
         if not name:
             raise DescriptorError(f"{path}: operation_info has no {field} (AIP-151 demands one)")
         found = {d.full_name: d for d in (_find(pool, candidate) for candidate in _candidates(name, package)) if d}
+        if len(found) > 1:
+            found = _seen(found, service.file) or found
         if not found:
             raise UnknownTypeError(
                 f"{path}: {field} {name!r} is not in the descriptor pool; import the module that defines it",
@@ -373,6 +376,18 @@ def _find(pool: Any, full_name: str) -> Descriptor | None:
         return cast("Descriptor", pool.FindMessageTypeByName(full_name))
     except KeyError:
         return None
+
+
+def _seen(found: dict[str, Descriptor], file: FileDescriptor) -> dict[str, Descriptor]:
+    """Those of a file's own package, and of what it imports: what else a process has loaded makes no name ambiguous."""
+    imported = {file.name}
+    pending = [file]
+    while pending:
+        for needed in pending.pop().dependencies:
+            if needed.name not in imported:
+                imported.add(needed.name)
+                pending.append(needed)
+    return {name: d for name, d in found.items() if d.file.name in imported or d.file.package == file.package}
 
 
 def _http(path: str, options: Any) -> HttpBinding | None:

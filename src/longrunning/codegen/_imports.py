@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ from ._layout import string, wrapped
 from ._names import Names, is_plain
 
 __all__ = ["Expression", "Imports", "Modules"]
+
+# Those of the standard library that generated modules import. What else is in it depends on the version of Python.
+_STANDARD: Final = frozenset({"abc", "datetime", "importlib", "typing"})
 
 
 @final
@@ -56,12 +58,12 @@ class Imports:
 
     def lines(self, indent: int = 0) -> list[str]:
         """The block, the standard library first."""
-        ours: list[str] = []
-        theirs = [f"{' ' * indent}import {module}" for module in sorted(self._modules)]
+        standard: list[str] = []
+        others = [f"{' ' * indent}import {module}" for module in sorted(self._modules)]
         for module in sorted(self._names):
             lines = _from(module, sorted(self._names[module], key=_rank), indent)
-            (ours if module.partition(".")[0] in sys.stdlib_module_names else theirs).extend(lines)
-        return [*ours, *([""] if ours and theirs else []), *theirs]
+            (standard if module in _STANDARD else others).extend(lines)
+        return [*standard, *([""] if standard and others else []), *others]
 
     def __bool__(self) -> bool:
         return bool(self._names or self._modules)
@@ -84,10 +86,14 @@ class Modules:
     """The modules that message classes come from, each with a name of its own."""
 
     def __init__(self, classes: Iterable[PythonClass], taken: Iterable[str]) -> None:
-        names = Names(taken)
+        names = Names((*taken, "dict"))
+        classes = tuple(classes)
         modules = {cls.module for cls in classes}
         self._aliases = {module: names.take(alias) for module, alias in _aliases(sorted(modules)).items()}
         self.dynamic: Final = [module for module in self._aliases if not all(map(is_plain, module.split(".")))]
+        # A .proto may call a message `_Hidden`: to type checkers that is private to the module of protoc.
+        parts = (part for cls in classes for part in (*cls.module.split("."), *cls.names))
+        self.private: Final = any(part.startswith("_") for part in parts)
 
     def add_to(self, imports: Imports) -> None:
         """Imports those that a statement can import."""

@@ -30,8 +30,17 @@ def constant_name(rpc: str) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Whether Python takes it after a dot."""
-    return name.isidentifier() and not keyword.iskeyword(name)
+    """Whether Python takes it after a dot, and takes it for what it is."""
+    return name.isidentifier() and not keyword.iskeyword(name) and _is_normal(name)
+
+
+def _is_normal(name: str) -> bool:
+    """Whether Python reads it as it is written: of some letters it makes others, such as "fi" of the ligature."""
+    if name.isascii():
+        return True
+    import unicodedata
+
+    return unicodedata.is_normalized("NFKC", name)
 
 
 @final

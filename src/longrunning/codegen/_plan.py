@@ -130,20 +130,18 @@ def _named(
         for service in file.services
         for method in service.long_running
     }
-    clients = {service.name: constants.take(f"{service.name}Lro") for service in file.services}
-    asyncs = {service.name: constants.take(f"Async{clients[service.name]}") for service in file.services}
-    servicers = {service.name: constants.take(f"{service.name}LroServicer") for service in file.services}
-    sync_servicers = {service.name: constants.take(f"Sync{servicers[service.name]}") for service in file.services}
+    # Service by service: what is added later gives way to what was there.
+    called = {service.name: _class_names(service.name, constants) for service in file.services}
     modules = Modules(classes.values(), constants.taken)
-    expressions = {name: _expression(name, cls, modules) for name, cls in classes.items()}
+    expressions = {name: modules.expression(cls) for name, cls in classes.items()}
     aliases = frozenset(modules.alias(cls.module) for cls in classes.values())
     services = tuple(
         PlannedService(
             service=service,
-            client=clients[service.name],
-            async_client=asyncs[service.name],
-            servicer=servicers[service.name],
-            sync_servicer=sync_servicers[service.name],
+            client=called[service.name][0],
+            async_client=called[service.name][1],
+            servicer=called[service.name][2],
+            sync_servicer=called[service.name][3],
             methods=_named_methods(service, methods, names, types, expressions, aliases),
         )
         for service, methods in chosen
@@ -151,6 +149,14 @@ def _named(
     named = {message.full_name for _, *both in types.values() for message in both if not _is_static(message)}
     registered = tuple(expressions[name] for name in sorted(named))
     return Plan(file=file, services=services, registered=registered, modules=modules)
+
+
+def _class_names(service: str, names: Names) -> tuple[str, str, str, str]:
+    """Of its clients, sync and async, and of its servicers, async and sync."""
+    client = names.take(f"{service}Lro")
+    async_client = names.take(f"Async{client}")
+    servicer = names.take(f"{service}LroServicer")
+    return client, async_client, servicer, names.take(f"Sync{servicer}")
 
 
 def _named_methods(
@@ -172,7 +178,9 @@ def _named_methods(
     handlers = {method.path: names.take(method_name(method.name)) for method in service.long_running}
     planned: list[PlannedMethod] = []
     for method in methods:
-        request, response, metadata = (expressions[message.full_name] for message in types[method.path])
+        names_of = [message.full_name for message in types[method.path]]
+        request = expressions[names_of[0]]
+        response, metadata = (_payload(name, expressions[name]) for name in names_of[1:])
         planned.append(
             PlannedMethod(
                 method=method,
@@ -193,9 +201,8 @@ def _named_methods(
     return tuple(planned)
 
 
-def _expression(name: str, cls: PythonClass, modules: Modules) -> Expression:
-    found = modules.expression(cls)
-    # As a declared type, Any says that the type is not known: what comes is whatever the registry of the client finds.
+def _payload(name: str, found: Expression) -> Expression:
+    """As the type of a payload, Any says that it is not known: what comes is whatever the registry of the client finds."""
     return Expression(found.value, "Message | UnknownPayload") if name == ANY.full_name else found
 
 

@@ -59,7 +59,8 @@ def servicer_class(planned: PlannedService, kind: Servicer, annotations: Imports
     imports.name("abc", "abstractmethod")
     annotations.name("longrunning.server", "OperationsServer")
     annotations.name("longrunning.server", kind.context)
-    lines = [f"class {_class_name(planned, kind)}(ABC):", *_class_docstring(planned, kind), "", *_constructor(planned)]
+    head = wrapped(f"class {_class_name(planned, kind)}(", ["ABC"], "):")
+    lines = [*head, *_class_docstring(planned, kind), "", *_constructor(planned)]
     for method in planned.methods:
         lines += ["", *_handler(method, kind)]
         if method.rpc:

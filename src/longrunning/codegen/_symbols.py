@@ -3,8 +3,8 @@
 """The names that files declare, and what a name in an annotation means.
 
 A leading dot makes a name absolute. Any other is looked up as it is, and in the package of the method and those around
-it; first among what the file imports, then among all else at hand. Two messages found are an ambiguity: the reader of the
-.proto could not tell either. `LroMethod.from_descriptor` of the runtime looks in the same places.
+it; first among what the file imports and what its package holds, then among all else at hand. Two messages found are an
+ambiguity: the reader of the .proto could not tell either. `LroMethod.from_descriptor` of the runtime looks in the same places.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _INSTALLED: Final = {
     "google/rpc/status.proto": ("Status",),
 }  # fmt: skip
 # Bounds of the search for what may have been meant: comparing takes time with the square of the length.
+_GUESSES: Final = 20  # names that may have been meant, for all files: who has more to mend has another fault
 _COMPARED: Final = 1_000  # names
 _LONGEST: Final = 200  # characters of a name
 
@@ -55,6 +56,7 @@ class Symbols:
     def __init__(self) -> None:
         self._messages: dict[str, Message] = {}
         self._others: dict[str, str] = {}  # full name -> what it is
+        self._guesses = _GUESSES
         for path, names in _INSTALLED.items():
             package = path.rpartition("/")[0].replace("/", ".")
             for name in names:
@@ -83,7 +85,7 @@ class Symbols:
         candidates = _candidates(name, package)
         found = [message for message in map(self._messages.get, candidates) if message is not None]
         # A file that happens to be compiled as well must not make a name ambiguous.
-        found = [message for message in found if message.path in imported] or found
+        found = [one for one in found if one.path in imported or one.package == package] or found
         if len(found) == 1:
             return found[0]
         if found:
@@ -104,8 +106,9 @@ class Symbols:
     def _nearest(self, name: str, package: str) -> str:
         import difflib
 
-        if len(name) > _LONGEST:
+        if len(name) > _LONGEST or not self._guesses:
             return ""
+        self._guesses -= 1
         prefix = f"{package}."
         names = [full for full in self._messages if full.startswith(prefix) and len(full) <= _LONGEST][:_COMPARED]
         return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.8)), "")

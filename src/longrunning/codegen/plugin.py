@@ -45,7 +45,7 @@ def modules(model: Model, options: Options) -> dict[str, str]:
 
     Raises:
         SourceError: What the files say stands in the way; everything that is wrong is in it.
-        InputError: Two files would have one module.
+        CodegenError: Two files would have one module.
     """
     found: list[Finding] = []
     written: dict[str, str] = {}
@@ -62,7 +62,7 @@ def modules(model: Model, options: Options) -> dict[str, str]:
             continue
         path = output_path(file.path)
         if path in written:
-            raise InputError(f"{sources[path]} and {file.path} would both become {path}: rename one of them")
+            raise CodegenError(f"{file.path}: {path} is written for {sources[path]} already: rename one of them")
         written[path], sources[path] = render(planned, options, __version__), file.path
     if found:
         raise SourceError(tuple(found))

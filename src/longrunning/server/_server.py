@@ -386,7 +386,8 @@ def _demand(what: str, value: object, kind: type[Any]) -> None:
     methods = [name for name in vars(kind) if not name.startswith("_")] if kind in _PROTOCOLS else []
     fits = all(hasattr(value, name) for name in methods) if methods else isinstance(value, kind)
     if not fits or isinstance(value, type):
-        raise TypeError(f"{what} has to be of the kind {kind.__name__}; got {value!r}")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(f"{what} is {article} {kind.__name__}; got {value!r}")
 
 
 def _is_async(grpc_server: Any) -> bool:

@@ -384,10 +384,6 @@ class LeaseLostError(LongRunningError):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(f"the lease on {_subject(name)} is lost: nothing was written", name=name)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name,)
-
-
 class OperationConflictError(LongRunningError):
     """Another operation works on the same resource, and the service allows one at a time (server side, AIP-151).
 
@@ -400,10 +396,6 @@ class OperationConflictError(LongRunningError):
     def __init__(self, resource: str) -> None:
         self.resource = resource
         super().__init__(f"another operation on {resource!r} is not done: wait for it, then try again")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.resource,)
-
 
 class StoreUnavailableError(LongRunningError):
     """The store of operations cannot be read or written right now; nothing was acknowledged (server side)."""

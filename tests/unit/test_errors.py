@@ -18,12 +18,14 @@ from longrunning.errors import (
     DescriptorError,
     DocumentError,
     InvalidTypeUrlError,
+    LeaseLostError,
     LongRunningError,
     MalformedOperationError,
     MissingExtraError,
     NestingError,
     NoResultError,
     OperationCancelledError,
+    OperationConflictError,
     OperationError,
     OperationNotDoneError,
     OperationNotFoundError,
@@ -34,6 +36,7 @@ from longrunning.errors import (
     ResumeTokenError,
     RpcError,
     StartError,
+    StoreUnavailableError,
     TypeMismatchError,
     UnknownTypeError,
     WaitTimeoutError,
@@ -79,6 +82,10 @@ ERRORS: dict[str, LongRunningError] = {
     "ResumeTokenError": ResumeTokenError("why"),
     "RegistryConflictError": RegistryConflictError("a.B"),
     "MissingExtraError": MissingExtraError("grpc", "OperationsClient"),
+    "LeaseLostError": LeaseLostError(NAME),
+    "LeaseLostError, bare": LeaseLostError(),
+    "OperationConflictError": OperationConflictError("shelves/1"),
+    "StoreUnavailableError": StoreUnavailableError("the disk is full"),
 }  # fmt: skip
 
 

@@ -384,6 +384,7 @@ class LeaseLostError(LongRunningError):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(f"the lease on {_subject(name)} is lost: nothing was written", name=name)
 
+
 class OperationConflictError(LongRunningError):
     """Another operation works on the same resource, and the service allows one at a time (server side, AIP-151).
 
@@ -396,6 +397,7 @@ class OperationConflictError(LongRunningError):
     def __init__(self, resource: str) -> None:
         self.resource = resource
         super().__init__(f"another operation on {resource!r} is not done: wait for it, then try again")
+
 
 class StoreUnavailableError(LongRunningError):
     """The store of operations cannot be read or written right now; nothing was acknowledged (server side)."""

@@ -115,7 +115,8 @@ def check_runtime(model: Model, body: bytes) -> None:
 
 NAMES: Final = (
     "Thing", "Request", "None", "class", "import", "Things", "AsyncThings", "_", "__init__", "T", "Make", "make", "Types",
-    "Any", "Float", "a b", "É", "", "x\ny", "a.b", "TYPES", "Operations", "DESCRIPTOR",
+    "Any", "Float", "a b", "É", "", "x\ny", "a.b", "TYPES", "Operations", "DESCRIPTOR", "SyncThings", "ThingsLro", "_Hidden",
+    "__Mangled", "resume_make", "OperationsServer", "dict", "V" * 200,
 )  # fmt: skip
 TYPES: Final = (
     "Thing", ".Thing", "acme.v1.Thing", ".acme.v1.Thing", "v1.Thing", "Thing.None", "google.protobuf.Any", "Outer", "",
@@ -135,6 +136,7 @@ PACKAGES: Final = (
 PATHS: Final = (
     "acme/v1/a.proto", "a.proto", "import.proto", "k8s.min.proto", "with-dash.proto", "from/class.proto", "../a.proto", "",
     "google/protobuf/any.proto", "a\nb.proto", 'a"b.proto', "a'b.proto", "a b.proto", "2020/a.proto", "/a.proto",
+    "\N{LATIN SMALL LIGATURE FI}le.proto", "\u202ea.proto", '"""/a.proto', "_a/a.proto", "a_.proto", "a-.proto",
 )  # fmt: skip
 COMMENTS: Final = (
     " Text.\n", '"', '"""', "\\", "\\\n", ' """"" ', "\x00", "\r\n", "\u2028", "\ufeff", " a\n\n\n  b\n", "(-- x --)", '\'\'\'"""\\"""',

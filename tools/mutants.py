@@ -44,6 +44,19 @@ TESTS = {  # module -> the test files that prove it (of tests/unit, or with thei
     "server/storage/_sqlite_jobs.py": ("contract/test_store_leases.py", "contract/test_store_starting.py"),
     "server/storage/_sqlite_schema.py": ("contract/test_store_starting.py",),
     "server/storage/_sqlite_writer.py": ("contract/test_sqlite_writing.py",),
+    "codegen/_layout.py": ("codegen/test_layout.py",),
+    "codegen/_names.py": ("codegen/test_layout.py",),
+    "codegen/_plan.py": ("codegen/test_options.py", "codegen/test_layout.py"),
+    "codegen/_reading.py": ("codegen/test_model.py",),
+    "codegen/_servicers.py": ("codegen/test_runs.py",),
+    "codegen/_sources.py": ("codegen/test_model.py",),
+    "codegen/_symbols.py": ("codegen/test_resolving.py",),
+    "codegen/_wire.py": ("codegen/test_model.py",),
+    "codegen/changes.py": ("codegen/test_lint.py",),
+    "codegen/findings.py": ("codegen/test_lint.py",),
+    "codegen/options.py": ("codegen/test_options.py",),
+    "codegen/plugin.py": ("codegen/test_plugin.py",),
+    "method.py": ("test_method.py",),
 }
 CHAOS = ("pair/test_chaos.py",)
 
@@ -328,6 +341,78 @@ MUTANTS = (
         'connection.execute("commit")',
         '_answer(batch)\n            time.sleep(0.01)\n            connection.execute("commit")',
         CHAOS,
+    ),
+    # -- the generator (GEN) ----------------------------------------------------------------------------------------
+    Mutant(
+        "method.py", "whatever else a process has loaded makes a name ambiguous (GEN-1)",
+        "found = _seen(found, service.file) or found",
+        "pass",
+    ),
+    Mutant(
+        "codegen/_symbols.py", "names are not looked up in the packages around (GEN-1)",
+        "for depth in range(len(scopes), 0, -1))]",
+        "for depth in range(len(scopes), len(scopes) - 1, -1))]",
+    ),
+    Mutant(
+        "codegen/_symbols.py", "a leading dot does not make a name absolute (GEN-1)",
+        'if name.startswith("."):\n        return [name[1:]]',
+        'name = name.removeprefix(".")',
+    ),
+    Mutant(
+        "codegen/_wire.py", "an annotation that comes in parts loses all but the first (GEN-1)",
+        'return b"".join(parts) if parts else None',
+        "return parts[0] if parts else None",
+    ),
+    Mutant(
+        "codegen/_reading.py", "a file may be called as no compiler would, and is written there (GEN-4)",
+        'if any(part in {"", ".", ".."} for part in path.split("/")):',
+        'if path == "..":',
+    ),
+    Mutant(
+        "codegen/_sources.py", "internal comments are published (GEN-3)",
+        "return Comment(text=_tidy(_public(raw)), raw=raw,",
+        "return Comment(text=_tidy(raw), raw=raw,",
+    ),
+    Mutant(
+        "codegen/_layout.py", "backslashes of a comment escape what follows (GEN-3)",
+        'text = text.replace("\\\\", "\\\\\\\\").replace(\'"""\', \'\\\\"\\\\"\\\\"\')',
+        'text = text.replace(\'"""\', \'\\\\"\\\\"\\\\"\')',
+    ),
+    Mutant(
+        "codegen/_names.py", "a keyword is a name of a method (GEN-3)",
+        'return f"{name}_" if keyword.iskeyword(name) else name',
+        "return name",
+    ),
+    Mutant(
+        "codegen/_plan.py", "a service that is added later takes the names of others (GEN-3)",
+        "called = {service.name: _class_names(service.name, constants) for service in file.services}",
+        "called = {service.name: _class_names(service.name, constants) for service in reversed(file.services)}",
+        ("codegen/test_layout.py",),
+    ),
+    Mutant(
+        "codegen/_servicers.py", "what was registered before is registered again (GEN-3)",
+        '"            if method.path not in operations_server.methods:",',
+        '"            if method.path:",',
+    ),
+    Mutant(
+        "codegen/options.py", "an option may be given twice (GEN-4)",
+        "elif key in values:",
+        "elif key in values and not value:",
+    ),
+    Mutant(
+        "codegen/plugin.py", "editions are not declared (GEN-4)",
+        "maximum_edition=MAXIMUM_EDITION,",
+        "maximum_edition=MINIMUM_EDITION,",
+    ),
+    Mutant(
+        "codegen/changes.py", "a type that is written differently is another one (GEN-5)",
+        'return type_name.written.removeprefix(".") if type_name.message is None else type_name.message.full_name',
+        "return type_name.written",
+    ),
+    Mutant(
+        "codegen/findings.py", "a rule that is switched off goes on (GEN-5)",
+        "if item.rule.value not in disabled]",
+        "if item.rule.value]",
     ),
 )  # fmt: skip
 

@@ -7,8 +7,9 @@
 Where to look:
 
 =============  =====================================================================================================
-`api`          the long-running methods, declared: server and clients share it
-`service`      the handlers, as ordinary functions in threads, and the servicer with the method that is not long-running
-`__main__`     a server on ``grpc.server``, and a client without ``async``
+`service`      the servicer: long-running methods as functions in threads, on the generated base, and an ordinary one
+`__main__`     a server on ``grpc.server``, and the generated client, without ``async``
 =============  =====================================================================================================
+
+``library_lro.py`` is what ``protoc-gen-longrunning`` makes of that proto (docs/generator.md); ``make generate`` writes it.
 """

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from longrunning.codegen._classes import PythonClass, module_of, output_path
 from longrunning.codegen._imports import Imports, Modules
 from longrunning.codegen._layout import docstring, safe, string, wrapped
-from longrunning.codegen._names import Names, constant_name, method_name
+from longrunning.codegen._names import Names, constant_name, is_plain, method_name
 from tests.codegen.compiling import BIN, Sources, service, starts
 
 # Text as comments have it, and as nobody writes it.
@@ -174,6 +174,9 @@ def test_modules_of_one_name() -> None:
 
 def test_modules_that_no_statement_imports() -> None:
     """A module whose name is no name of Python is imported by a call, without types (GEN-3)."""
+    ligature = "\N{LATIN SMALL LIGATURE FI}le_pb2"  # Python reads file_pb2
+    assert not is_plain(ligature)
+    assert is_plain("größe_pb2")
     keyword_module, digits = PythonClass("a.import.x_pb2", ("M",)), PythonClass("2020.x_pb2", ("None", "N"))
     modules = Modules([keyword_module, digits], ())
     assert modules.assignments() == [
@@ -189,10 +192,18 @@ def test_names_are_stable() -> None:
     """The names of a method do not change when methods or services are added after it (GEN-3)."""
     before = service(starts("Make")).generated().file[0].content
     added = service(starts("Make"), starts("MakeMore")).texts["acme/v1/a.proto"]
-    added += "\nservice AsyncThings {\n" + starts("Make") + "\n}\n"
+    added += "\nservice AsyncThings {\n" + starts("Make") + "\n}\nservice SyncThings {\n" + starts("Make") + "\n}\n"
     after = Sources({"acme/v1/a.proto": added}).generated().file[0].content
     assert set(exported(before)) <= set(exported(after))
     assert {"ASYNC_THINGS_MAKE", "AsyncThingsLro_", "AsyncAsyncThingsLro"} & set(exported(after))
+    for name, about in services(before).items():
+        assert services(after)[name] == about
+
+
+def services(source: str) -> dict[str, str]:
+    """Which service each class of a module is about."""
+    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    return {node.name: (ast.get_docstring(node) or "").partition("``")[2].partition("``")[0] for node in classes}
 
 
 def exported(source: str) -> list[str]:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Final
 
 import pytest
+from google.longrunning import operations_proto_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,6 +97,14 @@ def test_names_that_mean_nothing(written: str, says: str) -> None:
     assert (finding.position.path, finding.position.line, finding.position.column) == ("acme/v1/a.proto", 7, 5)
 
 
+def test_guesses_are_bounded() -> None:
+    """What may have been meant is said for the first names that mean nothing; for thousands it would take minutes (GEN-1)."""
+    methods = [starts(f"Make{number}", response=f"Thang{number}") for number in range(30)]
+    found = service(*methods, more="message Request {} message Meta {} message Thing1 {}").model().findings
+    assert [finding.rule for finding in found] == [Rule.UNRESOLVED_TYPE] * 30
+    assert sum("or is it 'acme.v1.Thing1'?" in finding.message for finding in found) == 20
+
+
 def test_a_package_that_is_not_there() -> None:
     """What another file defines is found when that file is handed over, and otherwise its package is named (GEN-1)."""
     assert resolved("other.v1.Far")[0] == "other.v1.Far"
@@ -127,6 +137,22 @@ def test_what_is_imported_comes_first() -> None:
     assert (meant, found) == ("acme.v1.Only", ())
 
 
+def test_what_is_of_the_same_package_comes_first() -> None:
+    """Neither imported, a message of the file's own package comes before one of a package around it (GEN-1)."""
+    texts = dict(service(starts(response="Only"), more="message Request {}\nmessage Meta {}").texts)
+    texts |= {"acme/v1/own.proto": 'syntax = "proto3"; package acme.v1; message Only {}'}
+    texts |= {"root.proto": 'syntax = "proto3"; message Only {}'}
+    (_, _, method), *_ = (model := Sources(texts).model()).long_running()
+    assert model.findings == ()
+    assert method.operation is not None
+    assert method.operation.response.message is not None
+    assert method.operation.response.message.path == "acme/v1/own.proto"
+    del texts["acme/v1/own.proto"]
+    texts["acme/shared.proto"] = OTHERS["acme/shared.proto"]
+    (finding,) = Sources(texts).model().findings
+    assert finding.message == "response_type 'Only' of Things.Make is ambiguous: write .Only or .acme.Only"
+
+
 def test_map_entries_are_no_types() -> None:
     """The message that a map field brings along cannot be named (GEN-1)."""
     meant, (finding,) = resolved("Thing2.MoreEntry", more="message Thing2 { map<string, string> more = 1; }")
@@ -151,17 +177,31 @@ def messages(paths: Sequence[tuple[str, ...]]) -> list[descriptor_pb2.Descriptor
 
 
 @settings(max_examples=150, deadline=None)
-@given(package=st.sampled_from(["a", "a.b", "a.b.a"]), mine=TREE, others=TREE, written=NAME, absolute=st.booleans())
+@given(
+    package=st.sampled_from(["a", "a.b", "a.b.a"]),
+    mine=TREE,
+    others=TREE,
+    imported=st.booleans(),
+    written=NAME,
+    absolute=st.booleans(),
+)
 def test_as_the_runtime_does(
-    package: str, mine: list[tuple[str, ...]], others: list[tuple[str, ...]], written: str, absolute: bool
+    package: str,
+    mine: list[tuple[str, ...]],
+    others: list[tuple[str, ...]],
+    imported: bool,
+    written: str,
+    absolute: bool,
 ) -> None:
     """A name means what `LroMethod.from_descriptor` says it means, or neither knows it (GEN-1)."""
     written = f".{written}" if absolute else written
-    template = service(starts(response=written, metadata="google.protobuf.Empty")).descriptors()
-    *imports, file = template.file
+    *imports, file = template().file
     file.package = package
     for method in file.service[0].method:
         method.input_type = ".google.protobuf.Any"
+        info = operations_proto_pb2.OperationInfo(response_type=written, metadata_type="google.protobuf.Empty")
+        method.options.Clear()
+        method.options.Extensions[operations_proto_pb2.operation_info].CopyFrom(info)
     del file.message_type[:]
     first = package.partition(".")[0]
     other = descriptor_pb2.FileDescriptorProto(name="other.proto", package=first, syntax="proto3")
@@ -170,7 +210,9 @@ def test_as_the_runtime_does(
     other.message_type.extend(one for one in messages(others) if one.name not in reserved)
     if package == first:  # one package cannot have two of a name
         del other.message_type[:]
-    file.dependency.extend(["other.proto", "google/protobuf/any.proto", "google/protobuf/empty.proto"])
+    file.dependency.extend(["google/protobuf/any.proto", "google/protobuf/empty.proto"])
+    if imported:
+        file.dependency.append("other.proto")
     kept = [one for one in imports if not one.name.startswith("google/protobuf/")]
     data = descriptor_pb2.FileDescriptorSet(file=[*kept, other, file]).SerializeToString()
     meant = runtime_says(data, f"{package}.Things")
@@ -184,6 +226,17 @@ def test_as_the_runtime_does(
     else:
         assert message is not None
         assert message.full_name == meant
+
+
+@functools.cache
+def compiled() -> bytes:
+    """A file with a long-running method, and what it imports."""
+    return service(starts()).descriptors().SerializeToString()
+
+
+def template() -> descriptor_pb2.FileDescriptorSet:
+    """The same, to be changed."""
+    return descriptor_pb2.FileDescriptorSet.FromString(compiled())
 
 
 def runtime_says(data: bytes, service_name: str) -> str | Rule:

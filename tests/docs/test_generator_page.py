@@ -185,14 +185,15 @@ async def main():
     server = grpc.aio.server()
     operations.add_to(server)
     port = server.add_insecure_port("localhost:0")
-    async with operations, grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+    async with operations:
         await server.start()
-        garden = AsyncGardenLro(AsyncOperationsClient(channel))
-        try:
-            await garden.plant(garden_pb2.PlantRequest(count=0))
-        except StartError as error:
-            print(error.details.message)
-        print((await (await garden.plant(garden_pb2.PlantRequest(count=2)))).plants)
+        async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:  # closed first: gRPC logs when a server goes away
+            garden = AsyncGardenLro(AsyncOperationsClient(channel))
+            try:
+                await garden.plant(garden_pb2.PlantRequest(count=0))
+            except StartError as error:
+                print(error.details.message)
+            print((await (await garden.plant(garden_pb2.PlantRequest(count=2)))).plants)
         await server.stop(None)
 
 asyncio.run(main())
@@ -221,3 +222,12 @@ def test_commands_can_be_read() -> None:
     found = [command for block in BLOCKS if block.language == "console" for command, _ in commands(block)]
     assert len(found) > 12
     assert all(shlex.split(command) for command in found)
+
+
+def test_the_readme_shows_the_same() -> None:
+    """The protoc line and the buf.gen.yaml of the README are those of the page, which were executed (GEN-4)."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (yaml,) = [block.text for block in BLOCKS if block.title == "buf.gen.yaml"]
+    assert f"```yaml\n{yaml}```" in readme
+    (compiling,) = [command for block in BLOCKS for command, _ in commands(block) if "grpc_tools.protoc -I" in command]
+    assert f"$ {compiling}\n" in readme

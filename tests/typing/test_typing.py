@@ -82,6 +82,11 @@ def test_server(disagreement: str) -> None:
     assert disagreement == ""
 
 
+def test_generated(disagreement: str) -> None:
+    """Generated clients and servicers are typed without an annotation of yours, and refuse wrong use (GEN-3, TYPE-10)."""
+    assert disagreement == ""
+
+
 def test_registries(disagreement: str) -> None:
     """What unpack returns is the expected type, or without one a message or an unknown payload (TYPE-3, TYPE-10)."""
     assert disagreement == ""

@@ -215,7 +215,7 @@ def test_not_long_running() -> None:
 
 def described(
     response: str = "", metadata: str = "Meta", *, package: str = "zoo.v1", output: str = OPERATION, annotated: bool = True,
-    streaming: bool = False, rule: http_pb2.HttpRule | None = None,
+    streaming: bool = False, rule: http_pb2.HttpRule | None = None, imports: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """The descriptor of a method with this annotation, in a pool of its own."""
     pool = descriptor_pool.DescriptorPool()
@@ -226,11 +226,18 @@ def described(
     outer = proto_file("outer.proto", "zoo")
     add_message(outer, "Outer", a="string")
     add_message(outer, "Both", a="string")
+    add_message(outer, "Away", a="string")
     pool.AddSerializedFile(outer.SerializeToString())
     top = proto_file("top.proto", "")
-    add_message(top, "Top", a="string")
+    for message in ("Top", "Away", "Sibling"):
+        add_message(top, message, a="string")
     pool.AddSerializedFile(top.SerializeToString())
-    file = proto_file("zoo.proto", package, needs=needs)
+    through = proto_file("through.proto", "elsewhere", needs=("outer.proto",))
+    pool.AddSerializedFile(through.SerializeToString())
+    sibling = proto_file("sibling.proto", "zoo.v1")
+    add_message(sibling, "Sibling", a="string")
+    pool.AddSerializedFile(sibling.SerializeToString())
+    file = proto_file("zoo.proto", package, needs=(*needs, *imports))
     for message in ("Meta", "Cat", "Both"):
         add_message(file, message, a="string")
     file.message_type[1].nested_type.add(name="Paw")
@@ -273,6 +280,23 @@ def test_names_in_annotation(name: str, full_name: str) -> None:
     assert [cls.DESCRIPTOR.full_name for cls in found.metadata_types] == ["zoo.v1.Meta"]
 
 
+@pytest.mark.parametrize(
+    ("name", "imports", "full_name"),
+    [
+        ("Both", (), "zoo.v1.Both"),
+        ("Both", ("top.proto",), "zoo.v1.Both"),
+        ("Sibling", (), "zoo.v1.Sibling"),
+        ("Away", ("outer.proto",), "zoo.Away"),
+        ("Away", ("through.proto",), "zoo.Away"),
+        ("Away", ("top.proto",), "Away"),
+    ],
+)
+def test_names_that_others_have_too(name: str, imports: tuple[str, ...], full_name: str) -> None:
+    """A file that the process happens to have loaded makes no name ambiguous: own package and imports count (GEN-1)."""
+    found = LroMethod.from_descriptor(described(name, imports=imports))
+    assert found.response_types[0].DESCRIPTOR.full_name == full_name
+
+
 def test_method_without_package() -> None:
     """A service without a package has relative names too (GEN-1)."""
     found = LroMethod.from_descriptor(described("Cat", package=""))
@@ -300,7 +324,12 @@ def test_unknown_type(name: str, field: str) -> None:
         pytest.param(described(""), "response_type", id="no response"),
         pytest.param(described("Cat", ""), "metadata_type", id="no metadata"),
         pytest.param(described("Cat", streaming=True), "stream", id="streaming"),
-        pytest.param(described("Both"), r"ambiguous.*zoo\.", id="ambiguous"),
+        pytest.param(
+            described("Both", imports=("outer.proto",)), r"ambiguous: zoo\.v1\.Both, zoo\.Both", id="imported"
+        ),
+        pytest.param(described("Both", imports=("through.proto",)), "ambiguous", id="imported by an import"),
+        pytest.param(described("Sibling", imports=("top.proto",)), "ambiguous", id="imported, and of its package"),
+        pytest.param(described("Away"), r"ambiguous: Away, zoo\.Away", id="none of them imported"),
         pytest.param(described("Cat", output="zoo.v1.Cat"), "not google", id="no operation"),
     ],
 )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ServiceDescriptorProto,
     )
 
-__all__ = ["read_descriptor_set", "read_request"]
+__all__ = ["read_descriptor_set", "read_parameter", "read_request"]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FULL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -65,6 +65,18 @@ def read_request(request: CodeGeneratorRequest | bytes) -> Model:
                 f"{len(data)} bytes are not a google.protobuf.compiler.CodeGeneratorRequest: {error}"
             ) from error
     return _model(request.proto_file, request.file_to_generate)
+
+
+def read_parameter(request: CodeGeneratorRequest) -> str:
+    """The options that a compiler hands to a plugin.
+
+    Raises:
+        InputError: They are no text.
+    """
+    try:
+        return _text(request.parameter)
+    except ValueError:  # InputError is one as well, but speaks of descriptors
+        raise InputError("the options of the plugin are not UTF-8") from None
 
 
 def _model(protos: Iterable[FileDescriptorProto], requested: Iterable[str] | None) -> Model:

@@ -18,6 +18,7 @@ from .. import __version__
 from ._classes import output_path
 from ._module import render
 from ._plan import plan
+from ._reading import read_parameter
 from .errors import CodegenError, InputError, SourceError
 from .findings import Finding
 from .model import Model
@@ -82,7 +83,7 @@ def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
         maximum_edition=MAXIMUM_EDITION,
     )
     try:
-        options = Options.parse(request.parameter)
+        options = Options.parse(read_parameter(request))
         for name, content in modules(Model.from_request(request), options).items():
             response.file.add(name=name, content=content)
     except InputError:

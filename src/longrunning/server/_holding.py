@@ -53,6 +53,8 @@ class Holding:
     )
 
     lease: Lease
+    cancel_requested: bool
+    lost: bool
     metadata: bytes | None
     last_metadata: bytes | None
     task: asyncio.Future[Any] | None

@@ -28,7 +28,9 @@ LOWEST = {
     "googleapis-common-protos": "1.70.0",
     "google-api-core": "2.24.0",
     "grpcio": "1.66.0" if sys.version_info < (3, 13) else "1.66.2",  # which is the first with wheels for 3.13
+    "httpx": "0.27.0",
     "protobuf": "5.29.6",
+    "starlette": "0.41.0",
 }
 DEPEND_ON_THEM = {
     "google-auth",

@@ -29,8 +29,9 @@ import libcst as cst
 
 ROOT = Path(__file__).resolve().parent.parent
 RUFF = Path(sys.executable).with_name("ruff")
-SOURCES = tuple(
-    f"src/longrunning/client/_{name}_async.py" for name in ("adopted", "session", "handle", "client", "grpc")
+SOURCES = (
+    *(f"src/longrunning/client/_{name}_async.py" for name in ("adopted", "session", "handle", "client", "grpc")),
+    "src/longrunning/rest/_httpx_async.py",
 )
 
 NAMES = {
@@ -43,6 +44,7 @@ NAMES = {
     "__anext__": "__next__",
     "aclose": "close",
     "aiter": "iter",
+    "aiter_raw": "iter_raw",
     "anext": "next",
     "asynccontextmanager": "contextmanager",
 }

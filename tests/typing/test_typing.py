@@ -107,6 +107,11 @@ def test_policies(disagreement: str) -> None:
     assert disagreement == ""
 
 
+def test_rest(disagreement: str) -> None:
+    """Clients over HTTP infer what they infer over gRPC, and refuse an HTTP client of the other colour (TYPE-10)."""
+    assert disagreement == ""
+
+
 def test_google_api_core(disagreement: str) -> None:
     """The result of a google-api-core operation is Any, where ours has a type (TYPE-10)."""
     assert disagreement == ""

@@ -7,6 +7,7 @@ It is written once: the other colour is generated from it. What colours cannot h
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, final, overload
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import grpc.aio
+    import httpx
     from google.protobuf.message import Message
     from opentelemetry.trace import TracerProvider
 
     from ..method import LroMethod
     from ..names import Metadata
+    from ..rest import OperationsBindings
     from ._io_async import AsyncClock, AsyncTransport
 
 __all__ = ["AsyncOperationsClient", "AsyncPager"]
@@ -100,6 +103,49 @@ class AsyncOperationsClient:
             metadata,
             AsyncSystemClock() if clock is None else clock,
             tracing(tracer_provider),
+        )
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        bindings: OperationsBindings | None = None,
+        registry: TypeRegistry = _DEFAULT_REGISTRY,
+        policy: PollPolicy | None = None,
+        metadata: Metadata = (),
+        clock: AsyncClock | None = None,
+        tracer_provider: TracerProvider | None = None,
+    ) -> AsyncOperationsClient:
+        """Makes a client that speaks HTTP/JSON (extra ``rest``): its transport is an own `AsyncRestTransport`.
+
+        Example:
+            async with AsyncOperationsClient.from_url("https://redis.googleapis.com", http_client=http_client) as client:
+                operation = await client.start(CREATE_INSTANCE, request)  # its LroMethod has an HttpBinding
+
+        Args:
+            url: Where the server is.
+            http_client: What sends the requests, and brings authentication; it stays its maker's. Without one the client makes
+                its own, and closes it.
+            bindings: Where the methods of the Operations service are; by default those for ``/v1``, see `OperationsBindings`.
+            registry: As of `AsyncOperationsClient`.
+            policy: Likewise.
+            metadata: Likewise; over HTTP they are headers.
+            clock: Likewise.
+            tracer_provider: Likewise.
+
+        Raises:
+            MissingExtraError: httpx is not installed.
+            ValueError: The URL is none of a server.
+            TypeError: The HTTP client is not of this colour.
+        """
+        # A layer above this one, so it is not imported, but loaded when it is asked for.
+        rest = importlib.import_module("longrunning.rest")
+        chosen = {} if bindings is None else {"bindings": bindings}
+        transport: AsyncTransport = rest.AsyncRestTransport(url, http_client=http_client, **chosen)
+        return cls(
+            transport, registry=registry, policy=policy, metadata=metadata, clock=clock, tracer_provider=tracer_provider
         )
 
     # -- life -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ It is written once: the other colour is generated from it. What colours cannot h
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast, final, overload
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import grpc
+    import httpx
     from google.protobuf.message import Message
     from opentelemetry.trace import TracerProvider
 
     from ..method import LroMethod
     from ..names import Metadata
+    from ..rest import OperationsBindings
     from ._io_sync import Clock, Transport
 
 __all__ = ["OperationsClient", "Pager"]
@@ -101,6 +104,49 @@ class OperationsClient:
             metadata,
             SystemClock() if clock is None else clock,
             tracing(tracer_provider),
+        )
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        http_client: httpx.Client | None = None,
+        bindings: OperationsBindings | None = None,
+        registry: TypeRegistry = _DEFAULT_REGISTRY,
+        policy: PollPolicy | None = None,
+        metadata: Metadata = (),
+        clock: Clock | None = None,
+        tracer_provider: TracerProvider | None = None,
+    ) -> OperationsClient:
+        """Makes a client that speaks HTTP/JSON (extra ``rest``): its transport is an own `RestTransport`.
+
+        Example:
+            with OperationsClient.from_url("https://redis.googleapis.com", http_client=http_client) as client:
+                operation = client.start(CREATE_INSTANCE, request)  # its LroMethod has an HttpBinding
+
+        Args:
+            url: Where the server is.
+            http_client: What sends the requests, and brings authentication; it stays its maker's. Without one the client makes
+                its own, and closes it.
+            bindings: Where the methods of the Operations service are; by default those for ``/v1``, see `OperationsBindings`.
+            registry: As of `OperationsClient`.
+            policy: Likewise.
+            metadata: Likewise; over HTTP they are headers.
+            clock: Likewise.
+            tracer_provider: Likewise.
+
+        Raises:
+            MissingExtraError: httpx is not installed.
+            ValueError: The URL is none of a server.
+            TypeError: The HTTP client is not of this colour.
+        """
+        # A layer above this one, so it is not imported, but loaded when it is asked for.
+        rest = importlib.import_module("longrunning.rest")
+        chosen = {} if bindings is None else {"bindings": bindings}
+        transport: Transport = rest.RestTransport(url, http_client=http_client, **chosen)
+        return cls(
+            transport, registry=registry, policy=policy, metadata=metadata, clock=clock, tracer_provider=tracer_provider
         )
 
     # -- life -----------------------------------------------------------------------------------------------------

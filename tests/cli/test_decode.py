@@ -90,6 +90,26 @@ def test_documents_line_by_line(decode: Decode) -> None:
     assert [line for line in ended.out.splitlines() if line and line[0] != " "] == [NAME, "c", "d"]
 
 
+def test_documents_one_after_the_other(decode: Decode) -> None:
+    """Documents over several lines, and without anything between them, are read one by one (cli)."""
+    indented = json.dumps({"name": "c", "done": True}, indent=2)
+    ended = decode(f'{indented}{{"name": "d"}}\n{indented}'.encode(), *TYPES)
+    assert [line for line in ended.out.splitlines() if line and line[0] != " "] == ["c", "d", "c"]
+
+
+def test_what_curl_prints(decode: Decode) -> None:
+    """The head that curl -i prints before a document is skipped, as are those of answers before it (cli)."""
+    head = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2 200 \r\ncontent-type: application/json\r\nvary: Origin\r\n\r\n"
+    assert decode(head + AS_JSON.encode(), *TYPES) == decode(AS_JSON.encode(), *TYPES)
+
+
+def test_what_gcloud_prints(decode: Decode) -> None:
+    """The bare list that gcloud writes with --format=json is a list of operations; it may be empty (cli)."""
+    ended = decode(json.dumps([json.loads(AS_JSON), {"name": "b"}], indent=2).encode(), *TYPES)
+    assert [line for line in ended.out.splitlines() if line and line[0] != " "] == [NAME, "b"]
+    assert decode(b"[]\n").code == Exit.OK
+
+
 def test_decode_writes_json_that_it_reads() -> None:
     """What decode writes with --json decodes to the same (JSON-1)."""
     first = run("decode", "--json", *TYPES, input=DONE.SerializeToString())
@@ -121,7 +141,12 @@ def test_unknown_types_in_a_file(decode: Decode) -> None:
         (b"hello", "neither JSON nor"),
         (b"pq", "neither JSON nor"),
         (b"{", "not JSON"),
-        (b"[]", "expected a JSON object"),
+        (b"[1]", "expected an object"),
+        (b"[]x", "not JSON"),
+        (b"{}[", "document 2: not JSON"),
+        (b"done: true\nname: operations/1\n", "gcloud writes JSON with --format=json"),
+        (b'{"error": {"code": 404, "message": "gone", "status": "NOT_FOUND"}}', "no operation: NOT_FOUND: gone"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "it is empty"),
         (b'{"name": "\\ud800"}', "lone surrogate"),
         (b'{"name": 3}', "name: expected a string"),
         (b'{"name": "a", "name": "b"}', "twice"),

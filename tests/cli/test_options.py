@@ -14,19 +14,42 @@ from tests.cli.driving import call
 
 
 @pytest.mark.parametrize(
-    "address", ["localhost:1", "10.0.0.1:65535", "[::1]:443", "a.b-c.example:8080", "unix:/run/x.sock", "dns:///h:1"]
+    "address",
+    [
+        "localhost:1",
+        "10.0.0.1:65535",
+        "[::1]:443",
+        "a.b-c.example:8080",
+        "unix:/run/x.sock",
+        "dns:///h:1",
+        "https://h",
+        "http://h:1/p",
+    ],
 )
 def test_an_endpoint_is_host_and_port(address: str) -> None:
-    """Host and port, an IPv6 address in brackets, and gRPC's own schemes are endpoints (cli)."""
+    """Host and port, an IPv6 address in brackets, gRPC's own schemes, and URLs are endpoints (cli)."""
     assert endpoint(address) == address
 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "localhost", "localhost:", "h:0", "h:65536", "h:x", "::1:443", "user@h:1", "h :1", "http://h:1", "h:1/p"],
+    [
+        "",
+        "localhost",
+        "localhost:",
+        "h:0",
+        "h:65536",
+        "h:x",
+        "::1:443",
+        "user@h:1",
+        "h :1",
+        "ftp://h:1",
+        "http://",
+        "h:1/p",
+    ],
 )
 def test_anything_else_is_not(address: str) -> None:
-    """What is no host and port is refused before anything is sent (cli)."""
+    """What is none of these is refused before anything is sent (cli)."""
     with pytest.raises(CliError) as caught:
         endpoint(address)
     assert caught.value.code is Exit.USAGE

@@ -43,7 +43,10 @@ app: Final = typer.Typer(
 )
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of operations, as the server gave them.")]
-Endpoint = Annotated[str, typer.Option("--endpoint", "-e", metavar="HOST:PORT", help="The server.")]
+Endpoint = Annotated[
+    str,
+    typer.Option("--endpoint", "-e", metavar="HOST:PORT", help="The server; or its URL, https://..., for HTTP/JSON."),
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Plain text: no TLS.")]
 Ca = Annotated[
     Path | None, typer.Option("--ca", metavar="FILE", help="Certificates (PEM) to trust, instead of the usual ones.")

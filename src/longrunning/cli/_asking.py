@@ -18,6 +18,8 @@ __all__ = ["cancel", "delete", "get", "list_operations", "remedy"]
 
 def remedy(server: Server) -> str:
     """What would make unknown types known, or why that did not help."""
+    if server.link.is_url:
+        return "--descriptor-set or --import brings types"
     if server.reflected is None:
         return "--descriptor-set, --import or --reflect brings types"
     return f"the server's reflection: {server.reflected.fault or 'it does not know them either'}"

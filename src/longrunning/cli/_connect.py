@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The longrunning authors
 # SPDX-License-Identifier: Apache-2.0
-"""The way to the server: channels, made of options alone, and a client on top."""
+"""The way to the server: channels, made of options alone, and a client on top. That of a URL is in `_connect_rest`."""
 
 from __future__ import annotations
 
@@ -69,21 +69,38 @@ async def connect(
     Raises:
         CliError: A file that the options name cannot be used.
     """
-    credentials = _credentials(link)
+    certificates = _certificates(link)
     registry = registry_of(sources)
-    watch = [_Watch(on_failure)]
-    with _reflecting(link, credentials, registry, wanted=sources.reflect) as reflected:
+    if link.is_url:
+        from ._connect_rest import http_client
+
+        if sources.reflect:
+            raise CliError(Exit.USAGE, "--reflect asks over gRPC: a server at a URL has no reflection")
+        async with http_client(certificates, on_failure) as opened:
+            client = AsyncOperationsClient.from_url(
+                link.endpoint, http_client=opened, registry=registry, policy=_policy(link, pace), metadata=link.headers
+            )
+            yield Server(link, client, registry, None)
+        return
+    async with _channel(link, certificates, registry, sources, _Watch(on_failure)) as (channel, reflected):
         if reflected is not None:
             registry |= TypeRegistry.from_pool(cast("Any", reflected))
+        client = AsyncOperationsClient(channel, registry=registry, policy=_policy(link, pace), metadata=link.headers)
+        yield Server(link, client, registry, reflected)
+
+
+@asynccontextmanager
+async def _channel(
+    link: Link, certificates: bytes | None, registry: TypeRegistry, sources: Sources, watch: _Watch
+) -> AsyncGenerator[tuple[grpc.aio.Channel, ReflectedPool | None]]:
+    credentials = None if link.insecure else grpc.ssl_channel_credentials(certificates)
+    with _reflecting(link, credentials, registry, wanted=sources.reflect) as reflected:
         if credentials is None:
-            opened = grpc.aio.insecure_channel(link.endpoint, options=_OPTIONS, interceptors=watch)
+            opened = grpc.aio.insecure_channel(link.endpoint, options=_OPTIONS, interceptors=[watch])
         else:
-            opened = grpc.aio.secure_channel(link.endpoint, credentials, options=_OPTIONS, interceptors=watch)
+            opened = grpc.aio.secure_channel(link.endpoint, credentials, options=_OPTIONS, interceptors=[watch])
         async with opened as channel:
-            client = AsyncOperationsClient(
-                channel, registry=registry, policy=_policy(link, pace), metadata=link.headers
-            )
-            yield Server(link, client, registry, reflected)
+            yield channel, reflected
 
 
 @contextmanager
@@ -113,17 +130,16 @@ def _policy(link: Link, pace: Pace | None) -> PollPolicy:
     )  # fmt: skip
 
 
-def _credentials(link: Link) -> grpc.ChannelCredentials | None:
-    if link.insecure:
-        return None
+def _certificates(link: Link) -> bytes | None:
+    """Whom to trust, in PEM form; ``None`` for the usual ones."""
     if link.ca is None:
-        return grpc.ssl_channel_credentials()
+        return None
     certificates = read_file(link.ca, "--ca")
     try:  # gRPC would find out at the first request, and not say; what is not ASCII is comment
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError) as error:
         raise CliError(Exit.USAGE, f"--ca {link.ca}: no certificates in PEM form") from error
-    return grpc.ssl_channel_credentials(certificates)
+    return certificates
 
 
 class _Watch(grpc.aio.UnaryUnaryClientInterceptor):

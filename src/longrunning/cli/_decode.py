@@ -1,8 +1,11 @@
 # SPDX-FileCopyrightText: The longrunning authors
 # SPDX-License-Identifier: Apache-2.0
-"""Operations from files: JSON or binary, one or a list response; of JSON also one document a line.
+"""Operations from files: JSON or binary, one or a list response; of JSON also several documents, one after the other.
 
-Neither form says what it is. JSON starts with a brace, and nothing binary here does. A list response may read as an
+JSON is taken as curl and gcloud print it: behind the head of an HTTP response (``curl -i``), and as a bare list of operations
+(``gcloud … list --format=json``).
+
+Neither form says what it is. JSON starts with a brace or a bracket, and nothing binary here does. A list response may read as an
 operation, and the other way round: what has fields that nobody knows, or a name with control characters, is the other one.
 """
 
@@ -12,6 +15,8 @@ operation, and the other way round: what has fields that nobody knows, or a name
 from __future__ import annotations
 
 import base64
+import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -35,6 +40,10 @@ from ._types import read_file, registry_of
 
 __all__ = ["decode", "read"]
 
+# The head of an HTTP response, and of those before it (redirects, "100 Continue").
+_HEADS: Final = re.compile(rb"\A(?:HTTP/[0-9.]+ [0-9]{3}[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n)+")
+_YAML: Final = re.compile(rb"\s*(?:---\s|(?:done|error|metadata|name|response):\s)")
+_DECODER: Final = json.JSONDecoder()
 _REMEDY: Final = "--descriptor-set or --import brings types"
 _UNREACHABLE: Final = 3  # newer than the oldest supported googleapis-common-protos
 Content: TypeAlias = Operation[Any, Any] | Page[Operation[Any, Any]]
@@ -69,36 +78,65 @@ def read(data: bytes, registry: TypeRegistry) -> Iterator[Content]:
     Raises:
         ValueError: It is neither.
     """
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = _HEADS.sub(b"", data.removeprefix(b"\xef\xbb\xbf"))
     if not data.strip():
         raise ValueError("it is empty")
-    json = data.lstrip().startswith((b"{", b"["))
+    is_json = data.lstrip().startswith((b"{", b"["))
     # A line feed is white space to JSON, and in binary the tag of a name; a brace can be the length of that name.
-    content = None if json and not data.startswith(b"\n") else _read_binary(data, registry, strict=json)
+    content = None if is_json and not data.startswith(b"\n") else _read_binary(data, registry, strict=is_json)
     if content is not None:
         yield content
-    elif json:
+    elif is_json:
         yield from _read_json(data, registry)
     else:
-        raise ValueError("neither JSON nor a binary google.longrunning.Operation, nor a list of them")
+        hint = "; gcloud writes JSON with --format=json" if _YAML.match(data) else ""
+        raise ValueError(f"neither JSON nor a binary google.longrunning.Operation, nor a list of them{hint}")
 
 
 def _read_json(data: bytes, registry: TypeRegistry) -> Iterator[Content]:
     try:
-        yield _from_object(parse_object(data), registry)
+        yield _from_text(data, registry)
     except DocumentError:
-        lines = [line for line in data.splitlines() if line.strip()]
-        if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):
+        documents = _split(data)
+        if len(documents) < 2:
             raise
-        for number, line in enumerate(lines, 1):
+        for number, document in enumerate(documents, 1):
             try:
-                yield _from_object(parse_object(line), registry)
+                yield _from_text(document, registry)
             except DocumentError as error:
                 raise DocumentError(f"document {number}: {error}") from error
 
 
+def _split(data: bytes) -> list[bytes]:
+    """The JSON documents that follow each other; what is none ends up as the last one."""
+    try:
+        rest = data.decode().strip()
+    except UnicodeDecodeError:
+        return []
+    documents: list[bytes] = []
+    while rest:
+        try:
+            _, end = _DECODER.raw_decode(rest)
+        except (ValueError, RecursionError):
+            end = len(rest)
+        documents.append(rest[:end].encode())
+        rest = rest[end:].lstrip()
+    return documents
+
+
+def _from_text(data: bytes, registry: TypeRegistry) -> Content:
+    if data.lstrip().startswith(b"["):
+        data = b'{"operations": %s}' % data
+    return _from_object(parse_object(data), registry)
+
+
 def _from_object(source: dict[str, Any], registry: TypeRegistry) -> Content:
     _render_bytes(source, registry)
+    match source:
+        case {"error": {"status": str() as status, **error}} if len(source) == 1:
+            raise DocumentError(f"an error of the server, and no operation: {status}: {error.get('message', '')}")
+        case _:
+            pass
     if not source.keys() & {"operations", "nextPageToken", "unreachable"}:
         return Operation.from_json(source, registry=registry)
     items, token, places = (source.get(key) for key in ("operations", "nextPageToken", "unreachable"))

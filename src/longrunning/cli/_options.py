@@ -14,6 +14,10 @@ from ._exits import CliError, Exit
 __all__ = ["Link", "Pace", "Sources", "endpoint", "header", "operation_names", "seconds", "sendable"]
 
 _SCHEME: Final = re.compile(r"(unix|unix-abstract|vsock|dns|ipv4|ipv6|xds):.+", re.DOTALL)
+# Without user and password, query and fragment: a server is a place.
+_URL: Final = re.compile(
+    r"(https?)://(?:[^\s:/?#\[\]@]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[^\s?#]*)?", re.IGNORECASE
+)
 _HOST_PORT: Final = re.compile(r"(?:[^\s:/\[\]@]+|\[[0-9A-Fa-f:.%\w]+\]):([0-9]{1,5})")
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|)")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -27,7 +31,7 @@ class Link:
     """How to reach the server.
 
     Attributes:
-        endpoint: Its address, as gRPC takes it.
+        endpoint: Its address, as gRPC takes it; or the URL of a server that speaks HTTP/JSON.
         insecure: Plain text, no TLS.
         ca: Certificates to trust, instead of those that came with gRPC.
         headers: Sent with every request.
@@ -42,8 +46,18 @@ class Link:
 
     def __post_init__(self) -> None:
         """Refuses what contradicts itself."""
+        scheme = self.endpoint.partition("://")[0].lower() if self.is_url else ""
         if self.insecure and self.ca is not None:
             raise CliError(Exit.USAGE, "--insecure and --ca contradict each other")
+        if self.insecure and scheme == "https":
+            raise CliError(Exit.USAGE, "--insecure and an https:// endpoint contradict each other")
+        if self.ca is not None and scheme == "http":
+            raise CliError(Exit.USAGE, "--ca and an http:// endpoint contradict each other")
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the server is spoken to over HTTP/JSON."""
+        return _URL.fullmatch(self.endpoint) is not None
 
 
 @final
@@ -73,17 +87,20 @@ class Pace:
 
 
 def endpoint(text: str) -> str:
-    """Checks ``host:port``, or an address in one of gRPC's own schemes.
+    """Checks ``host:port``, an address in one of gRPC's own schemes, or the URL of a server that speaks HTTP/JSON.
 
     Raises:
-        CliError: It is neither.
+        CliError: It is none of these.
     """
     if _SCHEME.fullmatch(text):
         return text
+    if (url := _URL.fullmatch(text)) is not None and 0 < int(url[2] or 1) < 65536:
+        return text
     found = _HOST_PORT.fullmatch(text)
     if found is None or not 0 < int(found[1]) < 65536:
-        hint = ", without http:// or https://" if "//" in text else ""
-        raise CliError(Exit.USAGE, f"--endpoint is HOST:PORT{hint}; got {text!r}")
+        # A password in it is not repeated.
+        shown = "" if "@" in text else f"; got {text!r}"
+        raise CliError(Exit.USAGE, f"--endpoint is HOST:PORT, or a URL such as https://HOST{shown}")
     return text
 
 

@@ -17,8 +17,8 @@ from ._exits import CliError, ClosedPipeError, Exit, complain
 
 __all__ = ["SignalError", "perform", "run"]
 
-# What gRPC, typer and Python's shutil would take from the environment.
-_IGNORED: Final = re.compile(r"GRPC_.*|_?TYPER_.*|_.*_COMPLETE|COLUMNS|LINES|(?i:.*_proxy)")
+# What gRPC, typer, and Python's shutil and ssl would take from the environment.
+_IGNORED: Final = re.compile(r"GRPC_.*|_?TYPER_.*|_.*_COMPLETE|COLUMNS|LINES|SSLKEYLOGFILE|(?i:.*_proxy)")
 _EXTRA: Final = {"grpc", "rich", "typer"}  # what the extra `cli` brings
 
 Work = Coroutine[Any, Any, Exit] | Exit
@@ -74,7 +74,8 @@ def _lacking(error: ImportError) -> Exit:
 
     if (error.name or "").partition(".")[0] not in _EXTRA and not isinstance(error, MissingExtraError):
         raise error
-    complain("the command line needs optional dependencies: pip install 'longrunning[cli]'")
+    extras = "cli,rest" if isinstance(error, MissingExtraError) and error.extra == "rest" else "cli"
+    complain(f"the command line needs optional dependencies: pip install 'longrunning[{extras}]'")
     return Exit.USAGE
 
 

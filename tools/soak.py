@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does again and again what seldom goes wrong: ``python -m tools.soak [--rounds N] [--races N] [--seed N]``.
 
-First it cuts the network under waits. In each round four waits are under way, a single one and a `wait_all`, sync and async,
-with polls in one round and long polls in the next. Then a proxy resets every connection and refuses new ones for 0.2 to 1 s,
-and meanwhile the operations end. A wait that ends with anything but its results is an error, as is one that does not end.
+First it cuts the network under waits. In each round eight waits are under way, a single one and a `wait_all`, sync and async, over
+gRPC and over HTTP, with polls in one round and long polls in the next. Then proxies reset every connection and refuse new ones
+for 0.2 to 1 s, and meanwhile the operations end. A wait that ends with anything but its results is an error, as is one that does not end.
 
 Then workers, callers and the reconciler race for one operation, through several stores on the same operations. A round whose
 answers no single order of events explains is an error, as is one without exactly one end (``tests/contract/racing.py``).
@@ -33,6 +33,7 @@ from longrunning import AsyncOperationsClient, OperationsClient, PollPolicy, Ret
 from longrunning.testing import FaultyProxy, ScriptedOperations, WaitSupport, pending, succeeded
 from tests.contract import racing
 from tests.contract.stores import KINDS
+from tests.pair import rest_serving
 
 CUT: Final = (0.2, 1.0)  # seconds, from and to
 MANY: Final = 10  # operations of a wait_all
@@ -78,13 +79,21 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Way:
+    """A transport: the proxy on its way, and clients of both colours."""
+
+    name: str
+    proxy: FaultyProxy
+    sync: OperationsClient
+    aio: AsyncOperationsClient
+
+
+@dataclass(frozen=True)
 class Round:
     """One cut and the waits under it."""
 
     scripted: ScriptedOperations
-    proxy: FaultyProxy
-    sync: OperationsClient
-    aio: AsyncOperationsClient
+    ways: tuple[Way, ...]
     policy: PollPolicy
     number: int
 
@@ -95,28 +104,28 @@ class Round:
             self.scripted.add(name, pending())
         return names
 
-    def waits(self) -> dict[str, Awaitable[list[Any]]]:
-        """The waits."""
+    def waits(self, way: Way) -> dict[str, Awaitable[list[Any]]]:
+        """The waits over one transport."""
 
         def sync_single() -> list[Any]:
-            return [self.sync.attach(name).wait(policy=self.policy) for name in self.names("sync", 1)]
+            return [way.sync.attach(name).wait(policy=self.policy) for name in self.names(f"{way.name}-sync", 1)]
 
         def sync_many() -> list[Any]:
-            handles = [self.sync.attach(name) for name in self.names("sync-many", MANY)]
-            return list(self.sync.wait_all(handles, policy=self.policy))
+            handles = [way.sync.attach(name) for name in self.names(f"{way.name}-sync-many", MANY)]
+            return list(way.sync.wait_all(handles, policy=self.policy))
 
         async def async_single() -> list[Any]:
-            return [await self.aio.attach(name).wait(policy=self.policy) for name in self.names("async", 1)]
+            return [await way.aio.attach(name).wait(policy=self.policy) for name in self.names(f"{way.name}-async", 1)]
 
         async def async_many() -> list[Any]:
-            handles = [self.aio.attach(name) for name in self.names("async-many", MANY)]
-            return list(await self.aio.wait_all(handles, policy=self.policy))
+            handles = [way.aio.attach(name) for name in self.names(f"{way.name}-async-many", MANY)]
+            return list(await way.aio.wait_all(handles, policy=self.policy))
 
         return {
-            "sync": asyncio.to_thread(sync_single),
-            "sync wait_all": asyncio.to_thread(sync_many),
-            "async": async_single(),
-            "async wait_all": async_many(),
+            f"{way.name} sync": asyncio.to_thread(sync_single),
+            f"{way.name} sync wait_all": asyncio.to_thread(sync_many),
+            f"{way.name} async": async_single(),
+            f"{way.name} async wait_all": async_many(),
         }
 
     async def run(self, tally: Tally, chance: random.Random) -> None:
@@ -128,14 +137,16 @@ class Round:
             ends[kind] = time.monotonic()
             return found
 
-        tasks = {kind: asyncio.ensure_future(timed(kind, wait)) for kind, wait in self.waits().items()}
-        expected = 2 + 2 * MANY
+        waits = {kind: wait for way in self.ways for kind, wait in self.waits(way).items()}
+        tasks = {kind: asyncio.ensure_future(timed(kind, wait)) for kind, wait in waits.items()}
+        expected = len(self.ways) * (2 + 2 * MANY)
         await self.scripted.wait_until_aio(
             lambda calls: len({call.name for call in calls}) >= expected, timeout=PATIENCE
         )
         await asyncio.sleep(chance.uniform(0, 0.1))  # somewhere between two polls
         seconds = chance.uniform(*CUT)
-        self.proxy.cut(seconds=seconds)
+        for way in self.ways:
+            way.proxy.cut(seconds=seconds)
         healed = time.monotonic() + seconds
         tally.cuts += 1
         await asyncio.sleep(seconds / 2)
@@ -173,18 +184,32 @@ async def soak(rounds: int, *, seed: int = 0, tell: Callable[[str], object] | No
     tally, chance = Tally(), random.Random(seed)
     scripted = ScriptedOperations(wait_support=WaitSupport.SERVED)
     async with AsyncExitStack() as stack:
-        server = stack.enter_context(scripted.serve(workers=64))  # each long poll takes one
-        proxy = stack.enter_context(FaultyProxy(server.address))
-        channel = stack.enter_context(grpc.insecure_channel(proxy.address, OPTIONS))
-        aio_channel = await stack.enter_async_context(grpc.aio.insecure_channel(proxy.address, OPTIONS))
-        sync, aio = OperationsClient(channel), AsyncOperationsClient(aio_channel)
+        ways = (await over_grpc(stack, scripted), await over_http(stack, scripted))
         for number in range(1, rounds + 1):
             policy = POLICIES[number % len(POLICIES)]
-            await Round(scripted, proxy, sync, aio, policy, number).run(tally, chance)
-            tally.resets = proxy.statistics.reset
+            await Round(scripted, ways, policy, number).run(tally, chance)
+            tally.resets = sum(way.proxy.statistics.reset for way in ways)
             if tell is not None and number % 10 == 0:
                 tell(f"  {tally}")
     return tally
+
+
+async def over_grpc(stack: AsyncExitStack, scripted: ScriptedOperations) -> Way:
+    """A gRPC server that plays the scripts, and the way there."""
+    server = stack.enter_context(scripted.serve(workers=64))  # each long poll takes one
+    proxy = stack.enter_context(FaultyProxy(server.address))
+    channel = stack.enter_context(grpc.insecure_channel(proxy.address, OPTIONS))
+    aio_channel = await stack.enter_async_context(grpc.aio.insecure_channel(proxy.address, OPTIONS))
+    return Way("gRPC", proxy, OperationsClient(channel), AsyncOperationsClient(aio_channel))
+
+
+async def over_http(stack: AsyncExitStack, scripted: ScriptedOperations) -> Way:
+    """An HTTP server that plays them, and the way there."""
+    _, edge = stack.enter_context(rest_serving.serving(scripted, waits=True))
+    proxy = stack.enter_context(FaultyProxy(edge.address))
+    url = f"http://{proxy.address}"
+    sync = stack.enter_context(OperationsClient.from_url(url))
+    return Way("HTTP", proxy, sync, await stack.enter_async_context(AsyncOperationsClient.from_url(url)))
 
 
 def cut(rounds: int, seed: int) -> int:

@@ -171,8 +171,8 @@ demo: setup ## a Memorystore server and its clients, end to end, through a crash
 	$(BIN)/python -m examples.memorystore
 
 .PHONY: examples
-examples: setup ## small services: the smallest, one of our own proto, checkpoints, tenants behind TLS
-	@for name in smallest library checkpoints tenants; do echo; echo "== python -m examples.$$name"; $(BIN)/python -m examples.$$name; done
+examples: setup ## small services: the smallest, one of our own proto, checkpoints, tenants behind TLS, REST with curl
+	@for name in smallest library checkpoints tenants rest; do echo; echo "== python -m examples.$$name"; $(BIN)/python -m examples.$$name; done
 
 .PHONY: bench
 bench: setup ## side by side with google-api-core: decoding, importing
@@ -185,6 +185,11 @@ bench-waiting: setup ## side by side with google-api-core: many waits at once (f
 .PHONY: bench-serving
 bench-serving: setup ## the server, beside a bare handler and bare sqlite3 (five minutes)
 	$(BIN)/python -m benchmarks.serving
+
+.PHONY: bench-rest
+bench-rest: setup ## HTTP/JSON: polls beside google-api-core and bare httpx, the server beside a bare Starlette route
+	$(BIN)/python -m benchmarks.rest
+	$(BIN)/python -m benchmarks.rest_server
 
 # --- the package, and everything
 

@@ -18,19 +18,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl() -> None:
-    """With nothing but curl operations are started, waited for, listed, cancelled and deleted (REST-1, REST-2)."""
+@pytest.mark.parametrize("with_curl", [True, False])
+def test_curl(with_curl: bool) -> None:
+    """With nothing but HTTP operations are started, waited for, listed, cancelled and deleted (REST-1, REST-2)."""
+    if with_curl and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    path = os.environ["PATH"] if with_curl else "/nonexistent"
     ended = subprocess.run(
         (sys.executable, "-m", "examples.rest"),
         cwd=ROOT,
-        env=os.environ | {"PYTHONWARNINGS": "error", "no_proxy": "127.0.0.1"},
+        env=os.environ | {"PYTHONWARNINGS": "error", "no_proxy": "127.0.0.1", "PATH": path},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert ("curl is not installed" in ended.stdout) is not with_curl
     said: list[Any] = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
     started, running, done, page, slow, asked, cancelled, deleted, gone, refused = said
     assert re.fullmatch("shelves/1/operations/op-[0-9a-f]{32}", started["name"])

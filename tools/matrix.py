@@ -6,7 +6,7 @@ Rows: one for each version of CPython, with the pinned dependencies; ``lowest`` 
 newest dependencies that pyproject.toml allows, on the Python that runs this. A Python that is not installed is
 named at the end, and is no failure. Each row has an environment in build/matrix, kept until what it is made of changes.
 
-``--short`` runs ``lowest`` only. ``--find 3.12 3.11`` prints the path of the first of these that works, and does nothing else.
+``--short`` runs ``lowest`` only, without the tests that kill processes. ``--find 3.12 3.11`` prints the path of the first of these that works, and does nothing else.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ VERSIONS = f"""
 import importlib.metadata, platform
 print(platform.python_version(), *(f"{{name}} {{importlib.metadata.version(name)}}" for name in {sorted(LOWEST)}), sep=", ")
 """
+# In the short form: tests that start and kill processes. They are about files and signals, and `make test` has them, too.
+NOT_IN_SHORT = ("test_chaos.py", "test_soak.py", "test_zombies.py")
 # What old releases say about themselves, and about each other, is no news here.
 NO_NEWS = {"lowest": ["-W", "ignore:grpcio < 1.83.0 does not support:FutureWarning"]}
 
@@ -62,13 +64,14 @@ def pins(row: str) -> str:
     return text
 
 
-def run(row: str, python: Path) -> bool:
+def run(row: str, python: Path, *, short: bool) -> bool:
     """Runs the tests of one row."""
     program = environment(BUILD / "matrix" / row, python, ["--group", "test", "-e", ".[all]"], pins(row))
     print(f"\nmatrix: {row}: CPython", end=" ", flush=True)
     subprocess.run([program, "-c", VERSIONS], check=True)
     folders = [folder for folder in ("tests/unit", "tests/pair") if (ROOT / folder).is_dir()]
     options = ["-q", "--no-header", "-p", "no:cacheprovider", *NO_NEWS.get(row, [])]
+    options += [f"--ignore=tests/pair/{name}" for name in NOT_IN_SHORT] if short else []
     return subprocess.run([program, "-m", "pytest", *options, *folders], cwd=ROOT, check=False).returncode == 0
 
 
@@ -91,7 +94,9 @@ def main() -> int:
         found = next(filter(None, map(find, arguments.find)), None)
         print(found or f"none of {', '.join(arguments.find)} is installed", file=sys.stdout if found else sys.stderr)
         return 0 if found else 1
-    outcomes = {row: run(row, python) if python else None for row, python in rows(short=arguments.short)}
+    outcomes = {
+        row: run(row, python, short=arguments.short) if python else None for row, python in rows(short=arguments.short)
+    }
     words = {True: "passed", False: "FAILED", None: "not installed here"}
     print("\nmatrix: " + ", ".join(f"{row} {words[outcome]}" for row, outcome in outcomes.items()))
     return 1 if False in outcomes.values() else 0

@@ -134,12 +134,13 @@ def perform(command: Callable[[], Work], interrupted: str = "interrupted") -> Ex
 async def _until_ended(work: Coroutine[Any, Any, Exit], interrupted: str) -> Exit:
     """Lets Ctrl-C, and the termination of the process, cancel the work once: the terminal is to be left as it was found.
 
-    Not asyncio's own Ctrl-C: of that a second one, by somebody impatient, interrupts the tidying up.
+    Not asyncio's own Ctrl-C: of that a second one, by somebody impatient, interrupts the tidying up. Nor `add_signal_handler`,
+    which ends with the event loop: a third one would interrupt what comes after.
     """
     import asyncio
     from contextlib import suppress
 
-    task = asyncio.current_task()
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
     ended_by: list[int] = []
 
@@ -148,9 +149,14 @@ async def _until_ended(work: Coroutine[Any, Any, Exit], interrupted: str) -> Exi
             task.cancel()
         ended_by.append(number)
 
-    with suppress(NotImplementedError, ValueError, RuntimeError):  # not on this system, or not in this thread
+    def noticed(number: int, _: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and the process is about to
+            loop.call_soon_threadsafe(end, number)
+
+    before: dict[int, Any] = {}
+    with suppress(ValueError):  # not in this thread
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, end, number)
+            before[number] = signal.signal(number, noticed)
     try:
         return await work
     except asyncio.CancelledError:
@@ -158,3 +164,7 @@ async def _until_ended(work: Coroutine[Any, Any, Exit], interrupted: str) -> Exi
             raise
         message = interrupted if ended_by[0] == signal.SIGINT else ""
         raise SignalError(ended_by[0], message) from None
+    finally:
+        if not ended_by:  # otherwise they stay, up to the end of the process
+            for caught, handler in before.items():
+                signal.signal(caught, handler)

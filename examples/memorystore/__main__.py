@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -18,8 +19,10 @@ from longrunning import LongRunningError
 
 from .client import tour
 from .crash import survive
-from .official import drive_async, drive_sync
-from .process import ServerGoneError, ServerProcess
+from .curl import by_hand
+from .official import drive
+from .process import ProgramError, ServerGoneError, ServerProcess
+from .rest import tour_over_http
 from .screen import NotSoError, Screen
 
 
@@ -27,7 +30,7 @@ async def demo(screen: Screen, folder: Path) -> None:
     """All of it."""
     screen.say("[bold]Memorystore for Redis: long-running operations, typed end to end[/]")
     async with ServerProcess(folder) as server:
-        screen.say(f"[dim]a server process of its own: pid {server.pid}, at {server.address}[/]")
+        screen.say(f"[dim]a server process: pid {server.pid}, at {server.address} and {server.url}[/]")
         started = time.monotonic()
         await server.while_running(clients(server, screen))
         seconds = time.monotonic() - started
@@ -35,20 +38,24 @@ async def demo(screen: Screen, folder: Path) -> None:
 
 
 async def clients(server: ServerProcess, screen: Screen) -> None:
-    """Ours, then those of google-cloud-redis; and ours again, through a crash of the server."""
+    """Ours, over gRPC and HTTP, then those of google-cloud-redis; and ours again, through a crash of the server."""
     await tour(server.address, screen)
-    await drive_sync(server.address, screen)
-    await drive_async(server.address, screen)
+    await by_hand(server.url, screen)
+    await tour_over_http(server.address, server.url, screen)
+    await drive(server.address, server.url, screen)
     await survive(server, screen)
 
 
 def main() -> int:
     """Runs the demo, and says in one line what went wrong."""
     cast("TextIOWrapper", sys.stdout).reconfigure(errors="replace")  # where there is no ✓, a question mark will do
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = (
+        "127.0.0.1"  # a proxy of curl or requests would not know our loopback
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="memorystore-") as folder:
             asyncio.run(demo(Screen(), Path(folder)))
-    except (NotSoError, ServerGoneError, LongRunningError, GoogleAPIError, TimeoutError) as error:
+    except (NotSoError, ProgramError, ServerGoneError, LongRunningError, GoogleAPIError, OSError) as error:
         print(f"memorystore: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from google.cloud.redis_v1.types import cloud_redis
 from google.protobuf import empty_pb2
 
-from longrunning import LroMethod, TypeRegistry
+from longrunning import HttpBinding, LroMethod, TypeRegistry
 
 __all__ = [
     "CHANNEL_OPTIONS", "CREATE_INSTANCE", "DELETE_INSTANCE", "LOCATION", "SERVICE", "STARTING", "TYPES", "instance_name",
@@ -18,18 +18,21 @@ __all__ = [
 
 SERVICE: Final = "google.cloud.redis.v1.CloudRedis"
 
-# In cloud_redis.proto both are annotated with google.longrunning.operation_info; here is what it says.
+# In cloud_redis.proto both are annotated with google.longrunning.operation_info, and with google.api.http; here is what they
+# say. google-cloud-redis has messages only.
 CREATE_INSTANCE: Final = LroMethod(
     path=f"/{SERVICE}/CreateInstance",
     request_type=cloud_redis.CreateInstanceRequest,
     response_type=cloud_redis.Instance,
     metadata_type=cloud_redis.OperationMetadata,
+    http=HttpBinding(verb="POST", path="/v1/{parent=projects/*/locations/*}/instances", body="instance"),
 )
 DELETE_INSTANCE: Final = LroMethod(
     path=f"/{SERVICE}/DeleteInstance",
     request_type=cloud_redis.DeleteInstanceRequest,
     response_type=empty_pb2.Empty,
     metadata_type=cloud_redis.OperationMetadata,
+    http=HttpBinding(verb="DELETE", path="/v1/{name=projects/*/locations/*/instances/*}"),
 )
 
 # The types in a list of operations, which no method declares. Empty and the error details are known anyway.

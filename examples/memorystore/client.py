@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from asyncio.subprocess import PIPE
 from collections import Counter
 from functools import partial
 from typing import Any, Final
@@ -43,6 +42,7 @@ from .api import (
     instance_name,
     new_instance,
 )
+from .process import output_of
 from .screen import Board, NotSoError, Screen, metadata_of
 
 __all__ = ["tour"]
@@ -239,17 +239,9 @@ async def resume_elsewhere(address: str, screen: Screen) -> None:
 
 
 async def program(*arguments: str, given: str = "") -> str:
-    """Runs a part of `resume` in a process of its own; returns what it printed.
-
-    Raises:
-        NotSoError: It failed.
-    """
-    command = (sys.executable, "-m", "examples.memorystore.resume", *arguments)
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-    printed, complaints = await process.communicate(given.encode())
-    if process.returncode != 0:
-        raise NotSoError(f"{arguments[0]}: {complaints.decode().strip().splitlines()[-1]}")
-    return printed.decode().strip()
+    """Runs a part of `resume` in a process of its own; returns what it printed."""
+    printed = await output_of(sys.executable, "-m", "examples.memorystore.resume", *arguments, given=given)
+    return printed.strip()
 
 
 def last(name: str) -> str:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The longrunning authors
 # SPDX-License-Identifier: Apache-2.0
-"""The server process is killed while a client waits, and started again. The client does nothing about it, and need not."""
+"""The server process is killed while clients wait, and started again. They do nothing about it, and need not."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ INSTANCE: Final = "cache-survivor"
 PATIENCE: Final = (
     15.0  # seconds: the lease of the dead process, the start of the new one, and a machine with other work
 )
+TRANSPORTS: Final = ("gRPC", "HTTP")
 FIRST_STAGES: Final = ("Looking at the quotas", "Reserving an IP range")  # done before the server is killed
 
 Creation = Operation[cloud_redis.Instance, cloud_redis.OperationMetadata]
@@ -32,48 +33,70 @@ Creation = Operation[cloud_redis.Instance, cloud_redis.OperationMetadata]
 
 @dataclass(slots=True)
 class Watcher:
-    """What the waiting client sees.
+    """What a waiting client sees.
 
     Attributes:
+        transport: What it waits over.
         board: Where it is shown.
         starting: Set when the instance is being started.
         details: When which stage was first seen, seconds.
     """
 
+    transport: str
     board: Board
-    starting: asyncio.Event = field(default_factory=asyncio.Event)
+    starting: asyncio.Event
     details: dict[str, float] = field(default_factory=dict[str, float])
 
     def show(self, snapshot: Creation) -> None:
         """Is called with every answer to a poll."""
-        self.board.show(INSTANCE, snapshot)
+        self.board.show(self.transport, snapshot)
         detail = metadata_of(snapshot).status_detail
         self.details.setdefault(detail, time.monotonic())
         if detail == STARTING:
             self.starting.set()
 
+    def pause(self, killed: float) -> float:
+        """Seconds from the end of the server to the first sign of a second attempt; 0 if there was none."""
+        return min(self.again.values(), default=killed) - killed
+
+    @property
+    def again(self) -> dict[str, float]:
+        """The stages of the second attempt."""
+        return {detail: seen for detail, seen in self.details.items() if detail.endswith("(attempt 2)")}
+
 
 async def survive(server: ServerProcess, screen: Screen) -> None:
-    """Kills the server in the middle of a creation that a client waits for."""
-    screen.step("The server is killed with -9 while a client waits, and started again")
-    async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
+    """Kills the server in the middle of a creation that clients wait for."""
+    screen.step("The server is killed with -9 while two clients wait, and started again")
+    async with (
+        grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel,
+        AsyncOperationsClient.from_url(server.url, registry=TYPES, policy=POLICY) as http,
+    ):
         client = AsyncOperationsClient(channel, registry=TYPES, policy=POLICY)
         before = await listed(client)
-        with screen.board(INSTANCE) as board:
-            watcher = Watcher(board)
+        with screen.board(*TRANSPORTS) as board:
+            starting = asyncio.Event()
+            by_grpc, by_http = watchers = [Watcher(transport, board, starting) for transport in TRANSPORTS]
             operation = await client.start(CREATE_INSTANCE, new_instance(INSTANCE, memory_size_gb=3))
-            waiting = asyncio.create_task(operation.result(on_progress=watcher.show))  # all that the client does
-            await watcher.starting.wait()
+            same = http.attach(operation.name, CREATE_INSTANCE)
+            waiting = asyncio.gather(  # all that the clients do
+                operation.result(on_progress=by_grpc.show), same.result(on_progress=by_http.show)
+            )
+            await starting.wait()
             killed = time.monotonic()
             await kill(server, screen)
-            instance = await waiting
+            instance, instance_by_http = await waiting
         screen.check(instance.name == instance_name(INSTANCE), f"the client that waited has {last(instance.name)}")
-        again = {detail: seen for detail, seen in watcher.details.items() if detail.endswith("(attempt 2)")}
-        pause = min(again.values(), default=killed) - killed
-        screen.check(0 < pause < PATIENCE, f"all that it noticed is a pause of {pause:.1f} s")
+        screen.check(instance_by_http.host == instance.host, "and so has the one that waited over HTTP")
+        pauses = {watcher.transport: watcher.pause(killed) for watcher in watchers}
+        noticed = ", ".join(f"{pause:.1f} s over {transport}" for transport, pause in pauses.items())
+        screen.check(
+            all(0 < pause < PATIENCE for pause in pauses.values()), f"all that they noticed is a pause: {noticed}"
+        )
         # A poll may miss a stage, but not that it was done twice.
+        again = [detail for watcher in watchers for detail in watcher.again]
         repeated = [detail for detail in again if detail.startswith(FIRST_STAGES)]
-        screen.check(not repeated, f"attempt 2 went on at the checkpoint, and repeated nothing: {next(iter(again))}")
+        screen.check(not repeated, f"attempt 2 began at its checkpoint, and repeated nothing: {again[0]}")
         after = await listed(client)
         screen.check(
             after == {**before, operation.name: True}, f"the {len(before)} operations of before are as they were"
@@ -88,10 +111,9 @@ async def kill(server: ServerProcess, screen: Screen) -> None:
     await server.kill()
     started = time.monotonic()
     await server.start()
-    screen.say(
-        f"   [dim]a new process on the same port and files: pid {server.pid}, ready in "
-        f"{time.monotonic() - started:.1f} s; it takes the work up when the lease of the dead one has expired[/]"
-    )
+    seconds = time.monotonic() - started
+    screen.say(f"   [dim]a new process on the same ports and files: pid {server.pid}, ready in {seconds:.1f} s.[/]")
+    screen.say("   [dim]It takes the work up when the lease of the dead one has expired[/]")
 
 
 async def listed(client: AsyncOperationsClient) -> dict[str, bool]:

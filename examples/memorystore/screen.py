@@ -80,6 +80,12 @@ class Screen:
         self.facts += 1
         self.say(f"   [green]✓[/] {escape(fact)}")
 
+    def command(self, *lines: str) -> None:
+        """A command for a shell, in one line or several."""
+        for number, line in enumerate(lines):
+            start, end = ("     " if number else "   $ "), (" \\" if number < len(lines) - 1 else "")
+            self.console.print(Text(f"{start}{line}{end}", "bold"), soft_wrap=True)
+
     def table(self, *columns: str, rows: Iterable[tuple[object, ...]]) -> None:
         """A table."""
         cells = [columns, *([str(cell) for cell in row] for row in rows)]

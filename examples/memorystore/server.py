@@ -4,25 +4,29 @@
 
     python -m examples.memorystore.server
 
-It prints its address, and ends with its standard input, or when its lifetime is over. Given a folder that an earlier one
-used, it goes on with what that one left: operations are in one file, instances in another.
+It serves the same operations over gRPC and over HTTP, prints both addresses, and ends with its standard input, or when its
+lifetime is over. Given a folder that an earlier one used, it goes on with what that one left: operations are in one file,
+instances in another.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import grpc.aio
+import uvicorn
 from google.cloud.redis_v1.types import cloud_redis
 
+from longrunning.rest import asgi_app
 from longrunning.server import SERVER_OPTIONS, AllowAll, Limits, NamePattern, OperationsServer, SqliteStore
 
 from .api import SERVICE, TYPES
@@ -78,23 +82,60 @@ def unary(
     return grpc.unary_unary_rpc_method_handler(method, request.deserialize, response.serialize)
 
 
-async def serve(folder: Path, port: int, lifetime: float) -> None:
-    """Serves until standard input ends, or the lifetime does."""
+class PortError(Exception):
+    """Somebody else has the port."""
+
+
+async def serve(folder: Path, port: int, http_port: int, lifetime: float) -> None:
+    """Serves until standard input ends, or the lifetime does.
+
+    Raises:
+        PortError: It cannot listen.
+    """
     instances = Instances(folder / "instances.db")
     server = operations_server(folder, instances)
     grpc_server = grpc.aio.server(options=SERVER_OPTIONS)
     server.add_to(grpc_server)
     grpc_server.add_generic_rpc_handlers((ordinary_methods(instances),))
-    port = grpc_server.add_insecure_port(f"127.0.0.1:{port}")
     try:
-        async with server:
+        port = grpc_server.add_insecure_port(f"127.0.0.1:{port}")
+    except RuntimeError as error:  # what grpc says instead is where it was compiled
+        raise PortError(f"cannot listen on 127.0.0.1:{port}: the port is taken") from error
+    try:
+        # The server of operations ends first, and with it whatever callers wait for: then nothing holds up the other two.
+        async with over_http(server, http_port) as url, server:
             await grpc_server.start()
-            print(f"127.0.0.1:{port}", flush=True)
+            print(f"127.0.0.1:{port} {url}", flush=True)
             with suppress(TimeoutError):
                 async with asyncio.timeout(lifetime):
                     await end_of_input()
     finally:
         await grpc_server.stop(grace=1.0)  # without, connections are cut, which gRPC tells the clients' stderr
+
+
+@asynccontextmanager
+async def over_http(server: OperationsServer, port: int) -> AsyncGenerator[str, None]:
+    """Serves the operations over HTTP as well, in this event loop; gives the URL.
+
+    Raises:
+        PortError: It cannot listen.
+    """
+    app = asgi_app(server, title="Memorystore for Redis")
+    # asyncio switches Nagle's algorithm off only if a socket says that it is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a killed server leaves connections behind
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()  # from now on nobody is refused: who comes before uvicorn does waits for it
+        except OSError as error:
+            raise PortError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+        http_server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        serving = asyncio.create_task(http_server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            http_server.should_exit = True
+            await serving
 
 
 async def end_of_input() -> None:
@@ -108,11 +149,18 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m examples.memorystore.server", description=__doc__)
     parser.add_argument("--folder", type=Path, help="where its files are (default: a temporary folder)")
-    parser.add_argument("--port", type=int, default=0, help="(default: a free one)")
+    parser.add_argument("--port", type=int, default=0, help="of gRPC (default: a free one)")
+    parser.add_argument("--http-port", type=int, default=0, help="of HTTP (default: a free one)")
     parser.add_argument("--lifetime", type=float, default=LIFETIME, help="seconds (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="memorystore-") as temporary:
-        asyncio.run(serve(arguments.folder or Path(temporary), arguments.port, arguments.lifetime))
+        folder = arguments.folder or Path(temporary)
+        try:
+            asyncio.run(serve(folder, arguments.port, arguments.http_port, arguments.lifetime))
+        except PortError as error:
+            sys.exit(str(error))
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 if __name__ == "__main__":

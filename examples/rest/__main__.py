@@ -18,6 +18,9 @@ import uvicorn
 from .service import application
 
 
+JSON = ("-H", "Content-Type: application/json", "-d")  # older ones do not know --json
+
+
 class Curl:
     """Runs curl, and shows what it is told and what it says."""
 
@@ -36,7 +39,7 @@ class Curl:
             body: JSON; ``None`` for nothing.
             verb: The HTTP method, unless it is GET, or POST with a body.
         """
-        options = [*(("-X", verb) if verb else ()), *(("--json", body) if body is not None else ())]
+        options = [*(("-X", verb) if verb else ()), *((*JSON, body) if body is not None else ())]
         command = ["curl", "-s", *options, self._base + path]
         print(f"$ {shlex.join(command)}")
         if self._program is None:

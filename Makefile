@@ -126,6 +126,10 @@ docs: setup ## execute the examples of README and docs/
 
 .PHONY: interop
 interop: setup ## real clients that nobody here wrote; writes docs/interop.md (in CI, compares)
+	@command -v curl >/dev/null || \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	    then apt-get update -qq && apt-get install -y -qq curl; \
+	    else echo "interop: curl is missing: sudo apt-get install curl" >&2; exit 1; fi
 	$(PYTEST) tests/interop $(if $(CI),,--interop-write)
 
 .PHONY: package

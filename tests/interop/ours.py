@@ -26,7 +26,7 @@ from longrunning.errors import OperationNotFoundError
 
 from .cells import LIST_FILTER, LIST_PAGE_SIZE, PAST_SECONDS, SLOW_GB, Seen, Stage
 
-__all__ = ["AsyncCells", "Cells"]
+__all__ = ["AsyncCells", "AsyncRestCells", "Cells", "RestCells"]
 
 # A stage lasts four times as long. WaitOperation is left to the client, as it is by default.
 POLICY = PollPolicy(initial=0.1, multiplier=1.0, maximum=0.1, timeout=PAST_SECONDS)
@@ -35,33 +35,39 @@ Creation = Operation[cloud_redis.Instance, cloud_redis.OperationMetadata]
 
 
 class Cells:
-    """OperationsClient."""
+    """OperationsClient over gRPC."""
+
+    @contextmanager
+    def connected(self, stage: Stage) -> Generator[OperationsClient, None, None]:
+        """A client on a connection of its own."""
+        with grpc.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
+            yield OperationsClient(channel, registry=TYPES, policy=POLICY)
 
     def create(self, stage: Stage) -> Seen:
         """Starts."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             return seen_start(client.start(CREATE_INSTANCE, stage.request()).operation)
 
     def progress(self, stage: Stage) -> Seen:
         """Watches."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             watched = client.start(CREATE_INSTANCE, stage.request()).watch()
             return Seen(stages=tuple(detail(snapshot) for snapshot in watched))
 
     def result(self, stage: Stage) -> Seen:
         """Waits."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             return seen_instance(client.start(CREATE_INSTANCE, stage.request()).result())
 
     def failure(self, stage: Stage) -> Seen:
         """Waits for the worst."""
-        with connected(stage) as client, pytest.raises(OperationError) as caught:
+        with self.connected(stage) as client, pytest.raises(OperationError) as caught:
             client.start(CREATE_INSTANCE, stage.request("quota")).result()
         return seen_error(caught.value)
 
     def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             operation = client.start(CREATE_INSTANCE, stage.request(memory_size_gb=SLOW_GB))
             asked = False
             for snapshot in operation.watch():
@@ -74,13 +80,13 @@ class Cells:
 
     def list(self, stage: Stage) -> Seen:
         """Lists page by page."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             listed = client.list(stage.listed_in, filter=LIST_FILTER, page_size=LIST_PAGE_SIZE)
             return Seen(pages=tuple(tuple(operation.name for operation in page) for page in listed.pages()))
 
     def delete(self, stage: Stage) -> Seen:
         """Deletes, and looks."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             operation = client.start(CREATE_INSTANCE, stage.request())
             operation.delete()
             with pytest.raises(OperationNotFoundError) as caught:
@@ -89,47 +95,53 @@ class Cells:
 
     def resume(self, stage: Stage) -> Seen:
         """Goes on elsewhere, with a token."""
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             token = client.start(CREATE_INSTANCE, stage.request()).resume_token
-        with connected(stage) as client:
+        with self.connected(stage) as client:
             return seen_instance(client.resume(token, CREATE_INSTANCE).result())
 
     def not_found(self, stage: Stage) -> Seen:
         """Asks for what is not there."""
-        with connected(stage) as client, pytest.raises(OperationNotFoundError) as caught:
+        with self.connected(stage) as client, pytest.raises(OperationNotFoundError) as caught:
             client.attach(stage.absent, CREATE_INSTANCE).wait()
         return Seen(code=int(caught.value.code), message=caught.value.details.message)
 
 
 class AsyncCells:
-    """AsyncOperationsClient."""
+    """AsyncOperationsClient over gRPC."""
+
+    @asynccontextmanager
+    async def connected(self, stage: Stage) -> AsyncGenerator[AsyncOperationsClient, None]:
+        """A client on a connection of its own."""
+        async with grpc.aio.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
+            yield AsyncOperationsClient(channel, registry=TYPES, policy=POLICY)
 
     async def create(self, stage: Stage) -> Seen:
         """Starts."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             return seen_start((await client.start(CREATE_INSTANCE, stage.request())).operation)
 
     async def progress(self, stage: Stage) -> Seen:
         """Watches."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             watched = (await client.start(CREATE_INSTANCE, stage.request())).watch()
             return Seen(stages=tuple([detail(snapshot) async for snapshot in watched]))
 
     async def result(self, stage: Stage) -> Seen:
         """Waits."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             return seen_instance(await (await client.start(CREATE_INSTANCE, stage.request())))
 
     async def failure(self, stage: Stage) -> Seen:
         """Waits for the worst."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             with pytest.raises(OperationError) as caught:
                 await (await client.start(CREATE_INSTANCE, stage.request("quota")))
         return seen_error(caught.value)
 
     async def cancel(self, stage: Stage) -> Seen:
         """Cancels on the way."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             operation = await client.start(CREATE_INSTANCE, stage.request(memory_size_gb=SLOW_GB))
             asked = False
             async for snapshot in operation.watch():
@@ -142,14 +154,14 @@ class AsyncCells:
 
     async def list(self, stage: Stage) -> Seen:
         """Lists page by page."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             listed = client.list(stage.listed_in, filter=LIST_FILTER, page_size=LIST_PAGE_SIZE)
             pages = [tuple(operation.name for operation in page) async for page in listed.pages()]
             return Seen(pages=tuple(pages))
 
     async def delete(self, stage: Stage) -> Seen:
         """Deletes, and looks."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             operation = await client.start(CREATE_INSTANCE, stage.request())
             await operation.delete()
             with pytest.raises(OperationNotFoundError) as caught:
@@ -158,31 +170,38 @@ class AsyncCells:
 
     async def resume(self, stage: Stage) -> Seen:
         """Goes on elsewhere, with a token."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             token = (await client.start(CREATE_INSTANCE, stage.request())).resume_token
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             return seen_instance(await client.resume(token, CREATE_INSTANCE))
 
     async def not_found(self, stage: Stage) -> Seen:
         """Asks for what is not there."""
-        async with async_connected(stage) as client:
+        async with self.connected(stage) as client:
             with pytest.raises(OperationNotFoundError) as caught:
                 await client.attach(stage.absent, CREATE_INSTANCE).wait()
         return Seen(code=int(caught.value.code), message=caught.value.details.message)
 
 
-@contextmanager
-def connected(stage: Stage) -> Generator[OperationsClient, None, None]:
-    """A client on a connection of its own."""
-    with grpc.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
-        yield OperationsClient(channel, registry=TYPES, policy=POLICY)
+class RestCells(Cells):
+    """OperationsClient over HTTP."""
+
+    @contextmanager
+    def connected(self, stage: Stage) -> Generator[OperationsClient, None, None]:
+        """A client on a connection of its own."""
+        with OperationsClient.from_url(f"http://{stage.http_address}", registry=TYPES, policy=POLICY) as client:
+            yield client
 
 
-@asynccontextmanager
-async def async_connected(stage: Stage) -> AsyncGenerator[AsyncOperationsClient, None]:
-    """A client on a connection of its own."""
-    async with grpc.aio.insecure_channel(stage.address, CHANNEL_OPTIONS) as channel:
-        yield AsyncOperationsClient(channel, registry=TYPES, policy=POLICY)
+class AsyncRestCells(AsyncCells):
+    """AsyncOperationsClient over HTTP."""
+
+    @asynccontextmanager
+    async def connected(self, stage: Stage) -> AsyncGenerator[AsyncOperationsClient, None]:
+        """A client on a connection of its own."""
+        url = f"http://{stage.http_address}"
+        async with AsyncOperationsClient.from_url(url, registry=TYPES, policy=POLICY) as client:
+            yield client
 
 
 def detail(snapshot: Creation) -> str:

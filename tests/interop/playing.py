@@ -38,17 +38,33 @@ class BlankCellError(Exception):
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Operations to list: where they are, and the names of those that are done."""
+
+    location: str
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Server:
     """The server of the demo, in a process of its own."""
 
     address: str
-    listed_in: str
-    listed: frozenset[str]
+    http_address: str
+    mixed: Listing
+    successes: Listing
 
     def stage(self, row: Row, cell: Cell) -> Stage:
         """Where a cell plays."""
         location = f"{_PARENT}/{row.key}-{cell.method}"
-        return Stage(address=self.address, location=location, listed_in=self.listed_in, listed=self.listed)
+        listing = self.successes if row.lists_successes else self.mixed
+        return Stage(
+            address=self.address,
+            http_address=self.http_address,
+            location=location,
+            listed_in=listing.location,
+            listed=listing.names,
+        )
 
 
 class Player:
@@ -91,9 +107,8 @@ class Player:
 def playing() -> Generator[Player, None, None]:
     """A server process, and what it takes to play cells on it."""
     with ExitStack() as stack:
-        address = stack.enter_context(_process())
-        listed_in = f"{_PARENT}/listed"
-        server = Server(address, listed_in, _to_list(address, listed_in))
+        address, http_address = stack.enter_context(_process())
+        server = Server(address, http_address, *_to_list(address))
         loop = stack.enter_context(_event_loop())
         pool = stack.enter_context(ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="interop"))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
@@ -101,15 +116,16 @@ def playing() -> Generator[Player, None, None]:
 
 
 @contextmanager
-def _process() -> Generator[str, None, None]:
+def _process() -> Generator[tuple[str, str], None, None]:
     command = (sys.executable, "-m", "tests.interop.serving", f"--lifetime={_LIFETIME}")
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            address = process.stdout.readline().strip()
-            assert address, "the server of the demo did not start"
-            yield address
+            addresses = process.stdout.readline().split()
+            assert addresses, "the server of the demo did not start"
+            address, http_address = addresses
+            yield address, http_address
         finally:
             process.stdin.close()
             try:
@@ -131,8 +147,12 @@ def _event_loop() -> Generator[asyncio.AbstractEventLoop, None, None]:
             thread.join()
 
 
-def _to_list(address: str, location: str) -> frozenset[str]:
-    """Makes operations to list, by plain gRPC: some that fail at once, and one that takes minutes; names of the former."""
+def _to_list(address: str) -> tuple[Listing, Listing]:
+    """Makes operations to list, by plain gRPC: some that fail and some that succeed, in the second place the latter only.
+
+    In both there is one more, which takes minutes.
+    """
+    mixed, successes = f"{_PARENT}/mixed", f"{_PARENT}/successes"
     with grpc.insecure_channel(address, CHANNEL_OPTIONS) as channel:
         create = create_call(channel)
         get: Any = channel.unary_unary(
@@ -140,10 +160,19 @@ def _to_list(address: str, location: str) -> frozenset[str]:
             request_serializer=operations_pb2.GetOperationRequest.SerializeToString,
             response_deserializer=operations_pb2.Operation.FromString,
         )
-        create(create_request(location, "slow", memory_size_gb=1000))
-        names = frozenset[str](create(create_request(location, f"quota-{number}")).name for number in range(_LISTED))
+
+        def created(location: str, *instances: str) -> Listing:
+            create(create_request(location, "slow", memory_size_gb=1000))
+            return Listing(location, frozenset(create(create_request(location, each)).name for each in instances))
+
+        half, all_of = range(_LISTED // 2), range(_LISTED)
+        found = (
+            created(mixed, *(f"quota-{number}" for number in half), *(f"cache-{number}" for number in half)),
+            created(successes, *(f"cache-{number}" for number in all_of)),
+        )
+        names = found[0].names | found[1].names
         until = time.monotonic() + PAST_SECONDS
         while not all(get(operations_pb2.GetOperationRequest(name=name)).done for name in names):
-            assert time.monotonic() < until, "operations that should fail at once do not"
+            assert time.monotonic() < until, "operations that should be short are not"
             time.sleep(0.1)
-        return names
+        return found

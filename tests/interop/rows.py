@@ -16,10 +16,12 @@ from typing import Final
 
 from .buf_curl import BufCells, ReflectionCells
 from .cells import Cell
+from .curl import CurlCells, curl_version
 from .google_async import AsyncOperationsCells, AsyncRedisCells
+from .google_rest import AsyncOperationsRestCells, OperationsRestCells, RedisRestCells
 from .google_sync import OperationsCells, RedisCells
-from .nodejs import NodeCells, node_version
-from .ours import AsyncCells, Cells
+from .nodejs import NodeCells, NodeRestCells, node_version
+from .ours import AsyncCells, AsyncRestCells, Cells, RestCells
 
 __all__ = ["ROWS", "Row"]
 
@@ -34,6 +36,7 @@ class Row:
         version: Finds out its version; called only when a table is written.
         cells: What plays it: has a method for each cell.
         notes: What has to be said about cells that it does fill.
+        lists_successes: Whether what it has to list are operations that succeeded, and none that failed; then a note says why.
     """
 
     key: str
@@ -41,6 +44,7 @@ class Row:
     version: Callable[[], str]
     cells: object
     notes: Mapping[Cell, str] = field(default_factory=dict[Cell, str])
+    lists_successes: bool = False
 
 
 def _pip(distribution: str) -> Callable[[], str]:
@@ -49,9 +53,19 @@ def _pip(distribution: str) -> Callable[[], str]:
 
 _BY_NAME: Final = "by name, and the future is made by hand: there is no call that gives one"
 _DETAILS: Final = "the details are unpacked by hand, from `operation.error`"
+_NO_CODE_AND_DETAILS: Final = "code and details are taken by hand from `operation.error`: the exception has neither"
+_NO_CODE: Final = "the code is taken by hand from `operation.error`: the exception has none"
 _SERVER_WAITS: Final = "by WaitOperation: the server does the waiting"
 _ALWAYS_ANOTHER: Final = "by name, and always so: every call is a process and a connection of its own"
 _NO_PAGE_SIZE: Final = "it cannot ask for a page size: the pages are as the server makes them"
+_SUCCESSES: Final = (
+    "where nothing failed: a page with details of an error is taken for UNAVAILABLE, and asked for again and again"
+)
+_BY_CLIENT: Final = "by the client's `cancel_operation()`: `cancel()` of its futures raises a KeyError over HTTP"
+_NODE: Final = {
+    Cell.FAILURE: "the details are decoded by hand, from `operation.latestResponse`: the error has none",
+    Cell.CANCEL: "the last metadata is decoded by hand, from `operation.latestResponse`: that of an error is not",
+}
 
 ROWS: Final = (
     Row(
@@ -67,8 +81,8 @@ ROWS: Final = (
         version=_pip("google-cloud-redis"),
         cells=AsyncRedisCells(),
         notes={
-            Cell.FAILURE: "code and details are taken by hand from `operation.error`: the exception has neither",
-            Cell.CANCEL: "the code is taken by hand from `operation.error`: the exception has none",
+            Cell.FAILURE: _NO_CODE_AND_DETAILS,
+            Cell.CANCEL: _NO_CODE,
             Cell.RESUME: _BY_NAME,
         },
     ),
@@ -85,8 +99,8 @@ ROWS: Final = (
         version=_pip("google-api-core"),
         cells=AsyncOperationsCells(),
         notes={
-            Cell.FAILURE: "code and details are taken by hand from `operation.error`: the exception has neither",
-            Cell.CANCEL: "the code is taken by hand from `operation.error`: the exception has none",
+            Cell.FAILURE: _NO_CODE_AND_DETAILS,
+            Cell.CANCEL: _NO_CODE,
             Cell.LIST: _NO_PAGE_SIZE,
             Cell.RESUME: _BY_NAME,
         },
@@ -96,10 +110,7 @@ ROWS: Final = (
         client="@google-cloud/redis, `CloudRedisClient`, gRPC",
         version=node_version,
         cells=NodeCells(),
-        notes={
-            Cell.FAILURE: "the details are decoded by hand, from `operation.latestResponse`: the error has none",
-            Cell.CANCEL: "the last metadata is decoded by hand, from `operation.latestResponse`: that of an error is not",
-        },
+        notes=_NODE,
     ),
     Row(
         key="buf",
@@ -126,5 +137,53 @@ ROWS: Final = (
         client="longrunning, `AsyncOperationsClient`, gRPC",
         version=_pip("longrunning"),
         cells=AsyncCells(),
+    ),
+    Row(
+        key="redis-rest",
+        client="google-cloud-redis, `CloudRedisClient`, HTTP",
+        version=_pip("google-cloud-redis"),
+        cells=RedisRestCells(),
+        notes={Cell.FAILURE: _DETAILS, Cell.CANCEL: _BY_CLIENT, Cell.RESUME: _BY_NAME},
+    ),
+    Row(
+        key="operations-rest",
+        client="google-api-core, `operations_v1.AbstractOperationsClient`, HTTP",
+        version=_pip("google-api-core"),
+        cells=OperationsRestCells(),
+        notes={Cell.FAILURE: _DETAILS, Cell.RESUME: _BY_NAME},
+    ),
+    Row(
+        key="operations-rest-async",
+        client="google-api-core, `operations_v1.AsyncOperationsRestClient`, HTTP",
+        version=_pip("google-api-core"),
+        cells=AsyncOperationsRestCells(),
+        notes={Cell.FAILURE: _NO_CODE_AND_DETAILS, Cell.CANCEL: _NO_CODE, Cell.RESUME: _BY_NAME},
+    ),
+    Row(
+        key="node-rest",
+        client="@google-cloud/redis, `CloudRedisClient`, HTTP",
+        version=node_version,
+        cells=NodeRestCells(),
+        notes=_NODE | {Cell.LIST: _SUCCESSES},
+        lists_successes=True,
+    ),
+    Row(
+        key="curl",
+        client="`curl`, HTTP",
+        version=curl_version,
+        cells=CurlCells(),
+        notes={Cell.RESULT: _SERVER_WAITS, Cell.RESUME: _ALWAYS_ANOTHER},
+    ),
+    Row(
+        key="ours-rest",
+        client="longrunning, `OperationsClient`, HTTP",
+        version=_pip("longrunning"),
+        cells=RestCells(),
+    ),
+    Row(
+        key="ours-rest-async",
+        client="longrunning, `AsyncOperationsClient`, HTTP",
+        version=_pip("longrunning"),
+        cells=AsyncRestCells(),
     ),
 )

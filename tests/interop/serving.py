@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The longrunning authors
 # SPDX-License-Identifier: Apache-2.0
-"""The server of the demo, and reflection with it, for tools that ask a server what it serves.
+"""The server of the demo, over gRPC, with reflection for tools that ask a server what it serves, and over HTTP: one process.
 
     python -m tests.interop.serving --lifetime=600
 
-As the demo's does, it prints its address, and ends with its standard input or its lifetime.
+It prints both addresses, in this order, and ends with its standard input or its lifetime.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 
+from longrunning.rest import asgi_app
 from longrunning.server import SERVER_OPTIONS
+from tests.pair.asgi_serving import listening
 
 __all__: list[str] = []
 
@@ -64,9 +66,10 @@ async def serve(folder: Path, lifetime: float) -> None:
     server.add_to(grpc_server, reflection=True)
     port = grpc_server.add_insecure_port("127.0.0.1:0")
     try:
-        async with server:
+        # The server of operations ends first, and with it whatever callers wait for.
+        async with listening(asgi_app(server)) as http_port, server:
             await grpc_server.start()
-            print(f"127.0.0.1:{port}", flush=True)  # noqa: T201 (whoever started it reads that)
+            print(f"127.0.0.1:{port} 127.0.0.1:{http_port}", flush=True)  # noqa: T201 (whoever started it reads that)
             with suppress(TimeoutError):
                 async with asyncio.timeout(lifetime):
                     await end_of_input()

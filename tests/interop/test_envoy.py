@@ -17,7 +17,8 @@ from longrunning import AsyncOperationsClient, Code, OperationError, OperationsC
 from longrunning.errors import OperationNotFoundError
 from longrunning.rest import OperationsBindings
 from longrunning.testing import ScriptedOperations, WaitSupport, failed, pending, rpc_error, succeeded, unavailable
-from tests.interop.envoy import NoEnvoyError, fetch, transcoding
+from tests.interop import page
+from tests.interop.envoy import NoEnvoyError, fetch, transcoding, version_of
 from tests.pair.colours import LIBRARY, REQUEST, RESPONSE, Both, both_colours, imported, metadata, progress
 from tests.pair.rest_serving import CREATE, IMPORT
 
@@ -150,3 +151,12 @@ async def test_names_of_no_binding(both: Both, place: Place) -> None:
     with pytest.raises(OperationNotFoundError, match="/v2/operations/1"):
         other.get("operations/1")
     other.close()
+
+
+def test_the_page_says_which(envoy: Path, request: pytest.FixtureRequest) -> None:
+    """The documentation names the server of these tests, and its version is written by the run (interop)."""
+    heading = "| server | version | before |\n|---|---|---|"
+    found = f"{heading}\n| Envoy, gRPC-JSON transcoder | {version_of(envoy)} | a scripted gRPC server |"
+    if request.config.getoption("--interop-write"):
+        page.write("servers", found)
+    assert page.same(page.read("servers"), found), "docs/interop.md is out of date: run `make interop`"

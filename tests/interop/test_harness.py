@@ -9,18 +9,27 @@ import json
 import re
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from tests.interop import page
+from tests.interop import curl, page
 from tests.interop.cells import Cell, Seen, Stage, check
+from tests.interop.curl import CurlCells
 from tests.interop.nodejs import SOURCES
 from tests.interop.page import Outcome
-from tests.interop.playing import BlankCellError, Player, Server
+from tests.interop.playing import BlankCellError, Listing, Player, Server
 from tests.interop.rows import ROWS, Row
 
-NOWHERE = Server("127.0.0.1:1", "listed", frozenset({"a", "b"}))
-STAGE = Stage(address=NOWHERE.address, location="l", listed_in=NOWHERE.listed_in, listed=NOWHERE.listed)
+LISTING = Listing("listed", frozenset({"a", "b"}))
+NOWHERE = Server("127.0.0.1:1", "127.0.0.1:1", LISTING, LISTING)
+STAGE = Stage(
+    address=NOWHERE.address,
+    http_address=NOWHERE.http_address,
+    location="l",
+    listed_in=LISTING.location,
+    listed=LISTING.names,
+)
 
 
 class Incomplete:
@@ -69,6 +78,21 @@ def test_a_page_is_compared_but_for_time_and_versions() -> None:
     assert page.same(f"\n{page.stamp()}\n\n{one}\n", page.table(outcomes, lambda _: "2.0"))
     for outcome in (Outcome("n/a"), Outcome("✓", "by hand")):
         assert not page.same(one, page.table({**outcomes, ("ours", Cell.LIST): outcome}, lambda _: "1"))
+
+
+def test_a_machine_without_curl_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where curl is missing, its row fails with what to install (interop)."""
+    monkeypatch.setitem(curl.ENVIRONMENT, "PATH", "")
+    with pytest.raises(curl.NoCurlError, match="apt-get install curl"):
+        CurlCells().get(STAGE, STAGE.absent)
+
+
+def test_a_client_that_reads_no_failures_lists_none() -> None:
+    """Only a row that says so gets a list without operations that failed (interop)."""
+    server = replace(NOWHERE, successes=Listing("successes", frozenset({"c"})))
+    listed = {row.key: server.stage(row, Cell.LIST).listed_in for row in ROWS}
+    assert {key for key, location in listed.items() if location == "successes"} == {"node-rest"}
+    assert all(row.notes.get(Cell.LIST) for row in ROWS if row.lists_successes)
 
 
 def test_what_npm_installs_is_pinned() -> None:

@@ -59,7 +59,7 @@ def table(request: pytest.FixtureRequest) -> Generator[Table, None, None]:
 
 @each_client
 def test_create(row: Row, table: Table) -> None:
-    """A client starts an operation, and reads its typed metadata (TYPE-9, interop)."""
+    """A client starts an operation, and reads its typed metadata (TYPE-9, REST-1)."""
     table.fill(row, Cell.CREATE)
 
 
@@ -77,7 +77,7 @@ def test_result(row: Row, table: Table) -> None:
 
 @each_client
 def test_failure(row: Row, table: Table) -> None:
-    """A client learns code, message and details of an operation that failed (ERR-2)."""
+    """A client learns code, message and details of an operation that failed (ERR-2, REST-1)."""
     table.fill(row, Cell.FAILURE)
 
 
@@ -89,7 +89,7 @@ def test_cancel(row: Row, table: Table) -> None:
 
 @each_client
 def test_list(row: Row, table: Table) -> None:
-    """A client lists, by a filter and in pages, all operations that fit and no other (CTRL-4)."""
+    """A client lists, by a filter and in pages, all operations that fit and no other (CTRL-4, REST-1)."""
     table.fill(row, Cell.LIST)
 
 
@@ -107,7 +107,7 @@ def test_resume(row: Row, table: Table) -> None:
 
 @each_client
 def test_not_found(row: Row, table: Table) -> None:
-    """A client that asks for an operation that never was learns so (WAIT-7)."""
+    """A client that asks for an operation that never was learns so (WAIT-7, REST-2)."""
     table.fill(row, Cell.NOT_FOUND)
 
 

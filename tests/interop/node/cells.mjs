@@ -6,7 +6,7 @@
 
 import {CloudRedisClient} from '@google-cloud/redis';
 import {credentials} from '@grpc/grpc-js';
-import {GoogleProtoFilesRoot} from 'google-gax';
+import {GoogleProtoFilesRoot, googleAuthLibrary} from 'google-gax';
 
 const NOT_FOUND = 5;
 
@@ -36,6 +36,9 @@ const cells = {
   async failure(client) {
     const operation = await start(client, {instanceId: 'quota'});
     const error = await failed(operation.promise());
+    if (!operation.latestResponse.error) {
+      throw error; // the operation did not fail: to ask for it did
+    }
     const types = new GoogleProtoFilesRoot().loadSync('google/rpc/error_details.proto');
     const details = operation.latestResponse.error.details.map(detail => {
       const name = detail.type_url.split('/').pop();
@@ -91,7 +94,10 @@ const cells = {
 
 async function connected(use) {
   const [servicePath, port] = stage.address.split(':');
-  const client = new CloudRedisClient({servicePath, port: Number(port), sslCreds: credentials.createInsecure()});
+  const transport = stage.fallback
+    ? {fallback: true, protocol: 'http', authClient: new googleAuthLibrary.PassThroughClient()}
+    : {sslCreds: credentials.createInsecure()};
+  const client = new CloudRedisClient({servicePath, port: Number(port), ...transport});
   try {
     return await use(client);
   } finally {

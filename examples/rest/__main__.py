@@ -17,7 +17,6 @@ import uvicorn
 
 from .service import application
 
-
 JSON = ("-H", "Content-Type: application/json", "-d")  # older ones do not know --json
 
 

@@ -699,6 +699,7 @@ class Rest(BaseHTTPRequestHandler):
     """The five lines of a REST server that api_core's own client is content with."""
 
     replies: ClassVar[list[tuple[int, dict[str, Any]]]] = []
+    headers_of: ClassVar[dict[int, dict[str, str]]] = {}
     seen: ClassVar[list[tuple[str, str, dict[str, str]]]] = []
 
     def answer(self) -> None:
@@ -709,6 +710,8 @@ class Rest(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        for name, value in self.headers_of.get(code, {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -732,9 +735,11 @@ def fault(code: int, status: str, *details: dict[str, Any]) -> tuple[int, dict[s
 
 
 @contextmanager
-def rest(*replies: tuple[int, dict[str, Any]]) -> Generator[tuple[Any, Any], None, None]:
+def rest(
+    *replies: tuple[int, dict[str, Any]], headers_of: dict[int, dict[str, str]] | None = None, clock: Any = None
+) -> Generator[tuple[Any, Any], None, None]:
     """A future of api_core's REST client whose polls are answered so, and a client of ours."""
-    Rest.replies, Rest.seen = list(replies), []
+    Rest.replies, Rest.seen, Rest.headers_of = list(replies), [], headers_of or {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Rest)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     serving.start()
@@ -746,7 +751,8 @@ def rest(*replies: tuple[int, dict[str, Any]]) -> Generator[tuple[Any, Any], Non
     theirs = their_sync(Message(name=NAME), their_client, redis.Instance.pb())
     try:
         with grpc.insecure_channel("127.0.0.1:1") as channel:
-            yield Both("sync").client(channel, policy=PollPolicy(jitter=0)), theirs
+            both = Both("sync")
+            yield both.client(channel, policy=PollPolicy(jitter=0), clock=clock or both.clock()), theirs
     finally:
         transport._session.close()
         server.shutdown()
@@ -789,6 +795,19 @@ def test_faults_over_rest() -> None:
         assert caught.value.code is Code.PERMISSION_DENIED
         assert caught.value.details.error_info is not None
         assert caught.value.details.error_info.reason == "QUOTA"
+
+
+def test_a_server_over_rest_that_wants_to_be_left_alone() -> None:
+    """RetryInfo and Retry-After of a REST server are lower bounds for adopted operations, too (CTRL-5, WAIT-8)."""
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "40s"}
+    headers_of = {429: {"Retry-After": "70"}}
+    clock = Both("sync").clock()
+    with rest(fault(503, "UNAVAILABLE", retry), (429, {}), (200, DONE), headers_of=headers_of, clock=clock) as (
+        client,
+        theirs,
+    ):
+        assert client.adopt(theirs, CREATE_INSTANCE).result() == INSTANCE
+    assert clock.sleeps[-2:] == [40, 70]
 
 
 @pytest.mark.parametrize("code", [502, 503, 504])

@@ -10,10 +10,12 @@ attributes are read (the callable that refreshes them, and the two types), becau
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, final
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, final
 
 from .._any import UnknownPayload, message_type
 from .._document import check_payload
+from .._http import code_of_http, retry_after
 from .._json import any_from_json
 from .._polling import PollFailure
 from .._types import FieldTypes, OperationTypes, types_for
@@ -21,7 +23,7 @@ from ..errors import DocumentError, PayloadError
 from ..names import ROUTING_HEADER
 from ..operation import Operation, wrap
 from ..status import Code, Status
-from ._grpc_errors import closed, failure_of
+from ._grpc_errors import closed, failure_of, retry_delay
 from ._transport import FUTURES_OF_API_CORE, SERVICE, CallOptions, ListQuery, Page, RpcFailure
 
 if TYPE_CHECKING:
@@ -161,14 +163,6 @@ class AdoptedTransport:
             raise RpcFailure(_failure(error, types.registry), SERVICE + rpc) from error
 
 
-# HTTP statuses as their REST clients raise them, where they name no canonical code (code.proto).
-_HTTP: Final = {
-    400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.NOT_FOUND,
-    409: Code.ABORTED, 416: Code.OUT_OF_RANGE, 429: Code.RESOURCE_EXHAUSTED, 499: Code.CANCELLED, 500: Code.INTERNAL,
-    501: Code.UNIMPLEMENTED, 502: Code.UNAVAILABLE, 503: Code.UNAVAILABLE, 504: Code.DEADLINE_EXCEEDED,
-}  # fmt: skip
-
-
 def _failure(error: Exception, registry: TypeRegistry) -> PollFailure:
     """An exception of theirs; the one of gRPC is inside, with everything it said."""
     import grpc
@@ -179,13 +173,17 @@ def _failure(error: Exception, registry: TypeRegistry) -> PollFailure:
     if "closed" in str(error).lower() and type(error).__name__ in ("ValueError", "UsageError"):
         return closed(error)
     named: Any = getattr(error, "grpc_status_code", None)
-    code = named.value[0] if named is not None else _HTTP.get(getattr(error, "code", 0))
+    http: Any = getattr(error, "code", None)
+    code = named.value[0] if named is not None else code_of_http(http) if isinstance(http, int) and http > 299 else None
     message: str = getattr(error, "message", None) or str(error)
     if code is None:  # a connection of requests that broke: no status at all
         transient = isinstance(error, ConnectionError) or "Connection" in type(error).__name__
         return PollFailure(status=Status(Code.UNKNOWN, message), transient=transient, cause=error)
     details = [_detail(detail, registry) for detail in getattr(error, "details", None) or ()]
-    return PollFailure(status=Status(code, message, tuple(filter(None, details))), cause=error)
+    status = Status(code, message, tuple(filter(None, details)))
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+    asked = retry_after(headers.get("retry-after", ""), headers.get("date", ""), time.time())
+    return PollFailure(status=status, retry_after=max(retry_delay(status), asked), cause=error)
 
 
 def _detail(detail: Any, registry: TypeRegistry) -> Any:

@@ -30,6 +30,7 @@ __all__ = [
     "failure_of",
     "read_failure",
     "require_grpc",
+    "retry_delay",
 ]
 
 _A_YEAR: Final = 365 * 86400.0
@@ -84,11 +85,12 @@ def read_failure(
     transient = status.code in (Code.INTERNAL, Code.UNKNOWN) and any(text in message for text in _RESETS)
     lasting = status.code == Code.UNAVAILABLE and any(text in message for text in _DISTRUST)
     return PollFailure(
-        status=status, transient=transient, lasting=lasting, retry_after=_retry_after(status), cause=cause
+        status=status, transient=transient, lasting=lasting, retry_after=retry_delay(status), cause=cause
     )
 
 
-def _retry_after(status: Status) -> float:
+def retry_delay(status: Status) -> float:
+    """Seconds the server asked to be left alone for, in the details of a status; 0 for none."""
     info = status.retry_info
     # Not ToTimedelta(): a Duration may say 2^62 s, and a server may say anything.
     # And no longer than a year, which is for ever to a wait, but not to a timer.

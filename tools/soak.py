@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does again and again what seldom goes wrong: ``python -m tools.soak [--rounds N] [--races N] [--seed N]``.
 
-First it cuts the network under waits. In each round eight waits are under way, a single one and a `wait_all`, sync and async, over
-gRPC and over HTTP, with polls in one round and long polls in the next. Then proxies reset every connection and refuse new ones
-for 0.2 to 1 s, and meanwhile the operations end. A wait that ends with anything but its results is an error, as is one that does not end.
+First it cuts the network under waits, and restarts their servers. In each round eight waits are under way, a single one and a
+`wait_all`, sync and async, over gRPC and over HTTP, with polls in one round and long polls in the next. Then, for 0.2 to 1 s, proxies
+reset every connection and refuse new ones, or, in every other pair of rounds, the servers are not there; and meanwhile the operations
+end. A wait that ends with anything but its results is an error, as is one that does not end, or a fault that met no connection.
 
 Then workers, callers and the reconciler race for one operation, through several stores on the same operations. A round whose
 answers no single order of events explains is an error, as is one without exactly one end (``tests/contract/racing.py``).
@@ -23,7 +24,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
@@ -50,12 +51,20 @@ POLICIES: Final = tuple(
 )
 
 
+class Server(Protocol):
+    """A server that keeps its port."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 @dataclass
 class Tally:
     """What was seen.
 
     Attributes:
-        cuts: Cuts.
+        cuts: Cuts of the network.
+        restarts: Restarts of the servers.
         waits: Waits that ended with results.
         rpcs: Polls that reached the server.
         resets: Connections that were reset.
@@ -64,6 +73,7 @@ class Tally:
     """
 
     cuts: int = 0
+    restarts: int = 0
     waits: int = 0
     rpcs: int = 0
     resets: int = 0
@@ -71,18 +81,20 @@ class Tally:
     errors: list[str] = field(default_factory=list[str])
 
     def __str__(self) -> str:
-        text = f"{self.cuts} cuts, {self.resets} resets, {self.waits:,} waits, {self.rpcs:,} polls, {len(self.errors)} errors"
+        text = f"{self.cuts} cuts, {self.resets} resets, {self.restarts} restarts, {self.waits:,} waits, {self.rpcs:,} polls"
+        text += f", {len(self.errors)} errors"
         if self.noticed:
             median, longest = statistics.median(self.noticed), max(self.noticed)
-            text += f"; results came {median:.2f} s after the cut (median), {longest:.2f} s (longest)"
+            text += f"; results came {median:.2f} s after the fault (median), {longest:.2f} s (longest)"
         return text
 
 
 @dataclass(frozen=True)
 class Way:
-    """A transport: the proxy on its way, and clients of both colours."""
+    """A transport: its server, the proxy on the way there, and clients of both colours."""
 
     name: str
+    server: Server
     proxy: FaultyProxy
     sync: OperationsClient
     aio: AsyncOperationsClient
@@ -90,7 +102,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Round:
-    """One cut and the waits under it."""
+    """One fault and the waits under it."""
 
     scripted: ScriptedOperations
     ways: tuple[Way, ...]
@@ -129,7 +141,7 @@ class Round:
         }
 
     async def run(self, tally: Tally, chance: random.Random) -> None:
-        """Cuts the network under the waits, ends the operations, and counts."""
+        """Cuts the network under the waits, or restarts the servers, ends the operations, and counts."""
         ends: dict[str, float] = {}
 
         async def timed(kind: str, wait: Awaitable[list[Any]]) -> list[Any]:
@@ -145,13 +157,26 @@ class Round:
         )
         await asyncio.sleep(chance.uniform(0, 0.1))  # somewhere between two polls
         seconds = chance.uniform(*CUT)
-        for way in self.ways:
-            way.proxy.cut(seconds=seconds)
+        tally.errors += [
+            f"round {self.number}: no connection over {w.name}" for w in self.ways if not w.proxy.connections
+        ]
+        if restarts(self.number):
+            for way in self.ways:
+                await asyncio.to_thread(way.server.stop)
+            tally.restarts += 1
+        else:
+            for way in self.ways:
+                way.proxy.cut(seconds=seconds)
+            tally.cuts += 1
         healed = time.monotonic() + seconds
-        tally.cuts += 1
         await asyncio.sleep(seconds / 2)
         for name in self.scripted.names:
             self.scripted.add(name, succeeded(Struct()))
+        if restarts(self.number):
+            await asyncio.sleep(seconds / 2)
+            healed = time.monotonic()
+            for way in self.ways:
+                await asyncio.to_thread(way.server.start)
         await asyncio.wait(tasks.values(), timeout=PATIENCE)
         for kind, task in tasks.items():
             self._count(tally, kind, task)
@@ -173,12 +198,17 @@ class Round:
         tally.waits += not bad
 
 
+def restarts(number: int) -> bool:
+    """Whether the servers are restarted in this round: with long polls and with polls, as are cuts."""
+    return number // 2 % 2 == 1
+
+
 async def soak(rounds: int, *, seed: int = 0, tell: Callable[[str], object] | None = None) -> Tally:
     """Runs so many rounds.
 
     Args:
         rounds: How many.
-        seed: Of the lengths of the cuts, and when they come.
+        seed: Of the lengths of the faults, and when they come.
         tell: Gets a line every ten rounds.
     """
     tally, chance = Tally(), random.Random(seed)
@@ -200,7 +230,7 @@ async def over_grpc(stack: AsyncExitStack, scripted: ScriptedOperations) -> Way:
     proxy = stack.enter_context(FaultyProxy(server.address))
     channel = stack.enter_context(grpc.insecure_channel(proxy.address, OPTIONS))
     aio_channel = await stack.enter_async_context(grpc.aio.insecure_channel(proxy.address, OPTIONS))
-    return Way("gRPC", proxy, OperationsClient(channel), AsyncOperationsClient(aio_channel))
+    return Way("gRPC", server, proxy, OperationsClient(channel), AsyncOperationsClient(aio_channel))
 
 
 async def over_http(stack: AsyncExitStack, scripted: ScriptedOperations) -> Way:
@@ -209,12 +239,12 @@ async def over_http(stack: AsyncExitStack, scripted: ScriptedOperations) -> Way:
     proxy = stack.enter_context(FaultyProxy(edge.address))
     url = f"http://{proxy.address}"
     sync = stack.enter_context(OperationsClient.from_url(url))
-    return Way("HTTP", proxy, sync, await stack.enter_async_context(AsyncOperationsClient.from_url(url)))
+    return Way("HTTP", edge, proxy, sync, await stack.enter_async_context(AsyncOperationsClient.from_url(url)))
 
 
 def cut(rounds: int, seed: int) -> int:
     """Cuts the network so often; how many errors there were."""
-    print(f"soak: {rounds} rounds, cuts of {CUT[0]} to {CUT[1]} s", flush=True)
+    print(f"soak: {rounds} rounds, cuts and restarts of {CUT[0]} to {CUT[1]} s", flush=True)
     tally = asyncio.run(soak(rounds, seed=seed, tell=_tell))
     for error in tally.errors:
         print(f"  {error}", file=sys.stderr)

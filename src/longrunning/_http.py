@@ -12,6 +12,7 @@ Sources: google/api/http.proto, google/rpc/code.proto, RFC 9110.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import re
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def code_of_http(status: int) -> Code:
 
 # Longer is for ever to a wait, but not to a timer.
 _A_YEAR: Final = 365 * 86400.0
-_SECONDS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_SECONDS: Final = re.compile(r"[0-9]+", re.ASCII)
 
 
 def retry_after(value: str, date: str, now: float) -> float:
@@ -69,7 +70,7 @@ def retry_after(value: str, date: str, now: float) -> float:
     """
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        return min(float(value), _A_YEAR)
+        return min(float(value), _A_YEAR)  # infinite, if need be
     until = _timestamp(value)
     if until is None:
         return 0.0
@@ -81,7 +82,9 @@ def _timestamp(date: str) -> float | None:
     from email.utils import parsedate_to_datetime  # which brings sockets along; dates are rare
 
     try:
-        return parsedate_to_datetime(date).timestamp()
+        read = parsedate_to_datetime(date)
+        # One that names no zone is in GMT, not in that of this machine (RFC 9110, 5.6.7).
+        return (read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -101,6 +101,16 @@ def test_what_curl_prints(decode: Decode) -> None:
     """The head that curl -i prints before a document is skipped, as are those of answers before it (cli)."""
     head = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2 200 \r\ncontent-type: application/json\r\nvary: Origin\r\n\r\n"
     assert decode(head + AS_JSON.encode(), *TYPES) == decode(AS_JSON.encode(), *TYPES)
+    several = b'{"name": "a"}\n' + head + b'{"name": "b"}' + head + b'[{"name": "c"}]\n'
+    ended = decode(head + several)
+    assert [line for line in ended.out.splitlines() if line and line[0] != " "] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("key", ["nextPageToken", "next_page_token"])
+def test_pages_with_either_name(decode: Decode, key: str) -> None:
+    """A page is read with the names of JSON and with those of the proto file, which json_format writes on demand (cli, JSON-1)."""
+    ended = decode(json.dumps({"operations": [{"name": "a"}], key: "more"}).encode(), "--json")
+    assert json.loads(ended.out)["nextPageToken"] == "more"
 
 
 def test_what_gcloud_prints(decode: Decode) -> None:
@@ -146,6 +156,9 @@ def test_unknown_types_in_a_file(decode: Decode) -> None:
         (b"{}[", "document 2: not JSON"),
         (b"done: true\nname: operations/1\n", "gcloud writes JSON with --format=json"),
         (b'{"error": {"code": 404, "message": "gone", "status": "NOT_FOUND"}}', "no operation: NOT_FOUND: gone"),
+        (b'{"error": {"code": 404, "message": "gone"}}', "no operation: 404: gone"),
+        (b'[{"error": {"code": 404, "message": "gone", "status": "NOT_FOUND"}}]', "no operation: NOT_FOUND: gone"),
+        (b'{"code": 5, "message": "gone", "details": []}', "no operation: 5: gone"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "it is empty"),
         (b'{"name": "\\ud800"}', "lone surrogate"),
         (b'{"name": 3}', "name: expected a string"),

@@ -125,6 +125,9 @@ def test_no_trust(edge: HttpEdge) -> None:
         (["-e", "https://h:0"], "--endpoint is HOST:PORT, or a URL"),
         (["-e", "https://h:70000/v1"], "--endpoint is HOST:PORT, or a URL"),
         (["-e", "ftp://h"], "--endpoint is HOST:PORT, or a URL"),
+        (["-e", "http://[1::2::3]"], "--endpoint: not a URL"),
+        (["-e", "https://\u2603.com"], "--endpoint: not a URL"),
+        (["-e", "https://a..b"], "--endpoint: not a URL"),
         (["-e", "https://h", "--ca", __file__], "no certificates"),
     ],
 )
@@ -135,9 +138,10 @@ def test_what_cannot_be_used(arguments: list[str], complaint: str) -> None:
     assert ended.code == Exit.USAGE
 
 
-def test_passwords_are_not_repeated() -> None:
-    """A URL with a password is refused without repeating it (cli)."""
-    ended = call("get", NAME, "-e", "https://me:hunter2@h")
+@pytest.mark.parametrize("url", ["https://me:hunter2@h", "https://me:hunter2/x@h", "https://h/?key=hunter2"])
+def test_secrets_are_not_repeated(url: str) -> None:
+    """A URL with a password or a key is refused without repeating it (cli)."""
+    ended = call("get", NAME, "-e", url)
     assert ended.code == Exit.USAGE
     assert "hunter2" not in ended.err
 

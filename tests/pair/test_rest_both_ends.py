@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import empty_pb2
 
 from example.library.v1 import library_pb2
+from example.library.v1.library_lro import AsyncLibraryLro, LibraryLro
 from longrunning import AsyncOperationsClient, Code, OperationsClient, PollPolicy, RpcError, Status
-from longrunning.errors import OperationNotFoundError
+from longrunning.errors import OperationNotFoundError, ResumeTokenError
 from tests.pair.asgi_serving import ABSENT, CREATE, DELETE, IMPORT, site
 from tests.pair.colours import LIBRARY, Both, both_colours
 from tests.pair.serving import PARENT, imports
@@ -92,6 +95,53 @@ async def test_lists_agree(both: Both) -> None:
         pages = await here.collect(here.rest.list(PARENT, page_size=2).pages())
         rest = await here.collect(here.grpc.list(PARENT, page_size=2, page_token=pages[0].next_page_token))
         assert [item.name for item in rest] == over_grpc[2:]
+
+
+@both_colours
+async def test_resume_over_the_other(both: Both) -> None:
+    """A resume token made over HTTP takes hold of the operation over gRPC, in its type, and the other way round (CTRL-1)."""
+    async with ends(both) as here:
+        for first, second in ((here.rest, here.grpc), (here.grpc, here.rest)):
+            started = await here.ask(first.start, IMPORT, REQUEST)
+            token = json.loads(json.dumps(started.resume_token))
+            assert await here.ask(second.resume(token, IMPORT).result) == library_pb2.ImportBooksResponse(imported=4)
+            untyped = second.resume(token)
+            assert await here.ask(untyped.wait) == await here.ask(started.wait)
+            assert untyped.resume_token == started.resume_token
+            with pytest.raises(ResumeTokenError):
+                second.resume(token, CREATE)
+
+
+@both_colours
+async def test_generated_clients(both: Both) -> None:
+    """A generated client works over HTTP as it is: paths, queries and bodies come from its proto file (REST-1, GEN-3)."""
+    async with ends(both) as here:
+        library: Any = (LibraryLro if both.sync else AsyncLibraryLro)(here.rest)
+        calls: list[tuple[Any, Any, Any]] = [
+            (library.import_books, REQUEST, library_pb2.ImportBooksResponse(imported=4)),
+            (
+                library.create_shelf,
+                library_pb2.CreateShelfRequest(shelf_id="x/y?", shelf=library_pb2.Shelf(theme="jazz")),
+                library_pb2.Shelf(name="shelves/x/y?", theme="jazz"),
+            ),
+            (library.delete_shelf, library_pb2.DeleteShelfRequest(name=PARENT), empty_pb2.Empty()),
+        ]
+        for call, request, response in calls:
+            handle = await here.ask(call, request)
+            assert await here.ask(handle.result) == response
+
+
+@both_colours
+async def test_watching_and_many_kinds(both: Both) -> None:
+    """Over HTTP a watch ends with the final snapshot, and operations of several types are gathered as they end (PROG-2, WAIT-11)."""
+    create = library_pb2.CreateShelfRequest(shelf_id="s", shelf=library_pb2.Shelf(theme="jazz"))
+    async with ends(both) as here:
+        handles = [await here.ask(here.rest.start, *start) for start in ((IMPORT, REQUEST), (CREATE, create))]
+        seen = await here.collect(here.rest.attach(handles[0].name, IMPORT).watch())
+        assert seen[-1].result() == library_pb2.ImportBooksResponse(imported=4)
+        assert set(await here.collect(here.rest.as_completed(handles))) == set(handles)
+        with pytest.raises(ValueError, match="another client"):
+            await here.ask(here.grpc.wait_all, handles)
 
 
 @both_colours

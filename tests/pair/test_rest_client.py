@@ -349,6 +349,17 @@ async def test_header_injection(both: Both) -> None:
         assert requests(pair) == []
 
 
+@pytest.mark.parametrize(("key", "value"), [("content-length", "0"), ("transfer-encoding", "chunked")])
+@both_colours
+async def test_where_a_request_ends(both: Both, key: str, value: str) -> None:
+    """A header cannot say where a request ends: otherwise a server would start something else than was asked for (REST-1)."""
+    with answering(Canned(200, DONE)) as edge:
+        client = rest_client(both, edge.url)
+        await both(client.start(IMPORT, REQUEST, metadata=[(key, value)]))
+        await both(client.close())
+        assert edge.seen[0].json == {"uri": "file:books", "count": 4}
+
+
 @both_colours
 async def test_a_path_in_the_url(both: Both) -> None:
     """The URL of a server may have a path, which goes before those of bindings; bindings may be others (REST-1)."""
@@ -375,6 +386,30 @@ async def test_parameters_of_the_http_client(both: Both) -> None:
         assert edge.seen[0].query == {"$alt": ["json;enum-encoding=int"], "key": ["k"], "pageSize": ["3"]}
         assert edge.seen[1].headers["cookie"] == "node=7"
         assert edge.seen[1].headers["x-own"] == "1"
+
+
+@both_colours
+async def test_cookies(both: Both) -> None:
+    """A cookie of a server is not sent back, so that none can spoil the requests after it (REST-1)."""
+    with answering(Canned(200, DONE, (("set-cookie", "a=b"), ("set-cookie", "c=\u00ff\u00fe")))) as edge:
+        client = rest_client(both, edge.url)
+        for _ in range(2):
+            assert (await both(client.get(NAME))).done
+        await both(client.close())
+        assert "cookie" not in edge.seen[1].headers
+
+
+@both_colours
+async def test_cookies_that_cannot_be_sent(both: Both) -> None:
+    """Where the caller's HTTP client keeps a cookie that no request can carry, that is an error like any other (ERR-1)."""
+    with answering(Canned(200, DONE, (("set-cookie", "c=\u00ff"),))) as edge:
+        own = http_client(both)
+        client = rest_client(both, edge.url, http_client=own)
+        assert (await both(client.get(NAME))).done
+        with pytest.raises(RpcError, match="header that cannot be sent") as caught:
+            await both(client.get(NAME))
+        assert caught.value.code is Code.INTERNAL
+        await both(own.close() if both.sync else own.aclose())
 
 
 # -- WaitOperation --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 import subprocess
 import sys
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,30 @@ async def test_hooks(both: Both) -> None:
 
 
 @both_colours
+async def test_hooks_that_read_errors(both: Both) -> None:
+    """An error that a hook has read before it raised for its status keeps its code, words and details (ERR-3, WAIT-8)."""
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}
+    error = {"code": 429, "message": "why", "status": "RESOURCE_EXHAUSTED", "details": [info]}
+
+    def strict(response: httpx.Response) -> None:
+        response.read()
+        response.raise_for_status()
+
+    async def async_strict(response: httpx.Response) -> None:
+        await response.aread()
+        response.raise_for_status()
+
+    with answering(Canned(429, {"error": error})) as edge:
+        own = http_client(both, event_hooks={"response": [strict if both.sync else async_strict]})
+        client = rest_client(both, edge.url, http_client=own)
+        with pytest.raises(RpcError, match="why") as caught:
+            await both(client.get(NAME))
+        await shut(both, own)
+        assert caught.value.code is Code.RESOURCE_EXHAUSTED
+        assert caught.value.details.retry_info is not None
+
+
+@both_colours
 async def test_hooks_that_fail(both: Both) -> None:
     """What a hook raises is its caller's, and comes out as it is (WAIT-6)."""
 
@@ -231,6 +256,8 @@ class Failing(httpx.BaseTransport, httpx.AsyncBaseTransport):
         (httpx.ProxyError("502 Bad Gateway"), Code.UNAVAILABLE, False),
         (httpx.ProxyError("407 Proxy Authentication Required"), Code.UNAVAILABLE, True),
         (httpx.LocalProtocolError("Illegal header value"), Code.INTERNAL, True),
+        # Over HTTP/2, of a connection that the server is closing.
+        (httpx.LocalProtocolError("Max outbound streams is 0, 1 open"), Code.UNAVAILABLE, False),
         (httpx.UnsupportedProtocol("ftp"), Code.INTERNAL, True),
     ],
     ids=lambda value: str(value) if isinstance(value, Exception) else "",
@@ -249,6 +276,31 @@ async def test_exceptions_of_httpx(both: Both, error: Exception, code: Code, las
     with pytest.raises(PollingError if lasts else TimeoutError):
         await both(client.attach(NAME).wait(timeout=5))
     assert (failing.count == 1) is lasts
+    await shut(both, own)
+
+
+@pytest.mark.parametrize(("module", "passes"), [("httpcore._sync.http2", True), ("hooks", False)])
+@both_colours
+async def test_streams_that_are_gone(both: Both, module: str, *, passes: bool) -> None:
+    """Where httpcore stumbles over a stream of a connection that has ended, a wait goes on; a KeyError of a hook does not (WAIT-12)."""
+    names: dict[str, Any] = {"__name__": module}
+    exec("def stumble(): raise KeyError(7)", names)
+    count = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal count
+        count += 1
+        if count == 1:
+            names["stumble"]()
+        return httpx.Response(200, json=DONE)
+
+    own = http_client(both, transport=httpx.MockTransport(answer))
+    wait = rest_client(both, "http://localhost", http_client=own).attach(NAME).wait
+    if passes:
+        assert (await both(wait())).done
+    else:
+        with pytest.raises(KeyError):
+            await both(wait())
     await shut(both, own)
 
 
@@ -280,7 +332,11 @@ async def test_large_names(both: Both) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "localhost:8080", "ftp://h", "unix:/x", "https://", "/v1", "https://h?x=1", "https://h#x", "https://[::1", "grpc://h"],
+    [
+        "", "localhost:8080", "ftp://h", "unix:/x", "https://", "/v1", "https://h?x=1", "https://h#x", "https://[::1", "grpc://h",
+        "https://h?", "https://h/#", "https://h:0", "https://h:65536", "https://h:x", "https://h\n", "https://a..b", "https://.", f"https://{'a' * 64}.example",
+        "https://xn--zzzzz99999.com", "https://\u2603.com", "https://[1::2::3]",
+    ],
 )  # fmt: skip
 def test_urls_that_are_none(url: str) -> None:
     """What is no https:// or http:// URL of a server, and of nothing else, is a ValueError (REST-1)."""
@@ -289,11 +345,28 @@ def test_urls_that_are_none(url: str) -> None:
             kind(url)
 
 
-def test_passwords_in_urls() -> None:
-    """A URL with a password is refused, and the password not repeated (REST-1)."""
-    with pytest.raises(ValueError, match="authentication") as caught:
-        OperationsClient.from_url("https://user:hunter2@localhost")
-    assert "hunter2" not in str(caught.value)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:hunter2@localhost", "https://user:hunter2/x@localhost", "https://user:hunter2@", "ftp://user:hunter2@h",
+        "user:hunter2@localhost:80", "https://localhost/?key=hunter2", "localhost?key=hunter2", "https://h:x#hunter2",
+    ],
+)  # fmt: skip
+def test_secrets_in_urls(url: str) -> None:
+    """A URL with a password or a key is refused, and neither is repeated, whatever else is wrong (REST-1)."""
+    for kind in (OperationsClient, AsyncOperationsClient):
+        with pytest.raises(ValueError, match="URL") as caught:
+            kind.from_url(url)
+        assert "hunter2" not in "".join(traceback.format_exception_only(caught.value))
+        assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url", ["https://h", "http://[::1]:8080", "HTTPS://H:65535/", "http://exämple.com", "http://h/a%20b/@c"]
+)
+def test_urls(url: str) -> None:
+    """A URL of a server may have any port, an IPv6 address, a name that is not ASCII, a path (REST-1)."""
+    RestTransport(url).close()
 
 
 @pytest.mark.parametrize(

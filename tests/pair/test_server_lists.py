@@ -365,6 +365,8 @@ async def test_operations_without_a_parent(place: Place) -> None:
         caller = Caller(running.channel)
         assert await caller.listed("operations", page_size=2) == names
         assert await caller.listed("", page_size=2) == names
+        token = (await caller.list("", page_size=2)).page.next_page_token  # as HTTP cannot ask for it
+        assert await caller.listed("operations", page_token=token) == names[2:]
         for name in ("operations/", "operations/-", "-", "operation", "/operations", PARENT, "operations/op-1"):
             assert (await caller.list(name)).field == "name"
 

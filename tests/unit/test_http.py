@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from typing import Any
 from urllib.parse import unquote
 
@@ -163,7 +164,8 @@ def test_codes_like_api_core() -> None:
         ("120", 120.0),
         (" 7 ", 7.0),
         ("999999999999", A_YEAR),
-        ("9" * 400, 0.0),
+        ("9" * 13, A_YEAR),
+        ("9" * 400, A_YEAR),
         ("-5", 0.0),
         ("1.5", 0.0),
         ("soon", 0.0),
@@ -190,6 +192,19 @@ def test_seconds(value: str, seconds: float) -> None:
 def test_dates(value: str, date: str, now: float, seconds: float) -> None:
     """A Retry-After that names a time counts from the answer's own Date, so that clocks need not agree (WAIT-8)."""
     assert retry_after(value, date, now) == seconds
+
+
+@pytest.mark.parametrize("value", ["Wed Oct 21 07:28:00 2026", "Wed, 21 Oct 2026 07:28:00 -0000"])
+def test_dates_without_a_zone(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date without a zone, as asctime() writes it, is in GMT, wherever this machine stands (WAIT-8, law 8)."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/Los_Angeles")
+        time.tzset()
+        try:
+            assert retry_after(value, "Wed, 21 Oct 2026 07:27:00 GMT", 0.0) == 60.0
+        finally:
+            patch.undo()
+            time.tzset()
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

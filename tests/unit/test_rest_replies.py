@@ -151,6 +151,14 @@ def test_redirects() -> None:
     assert "leads nowhere" in failure(301).status.message
 
 
+@pytest.mark.parametrize("tail", ["?key=hunter2", "#key=hunter2", "?a#hunter2"])
+def test_redirects_with_secrets(tail: str) -> None:
+    """Parameters that a redirect echoes, which may be keys, are not repeated (REST-1)."""
+    assert failure(308, b"", location=f"https://h/v1/x{tail}").status.message == (
+        "HTTP 308: a redirect to 'https://h/v1/x', which is not followed"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [
@@ -314,6 +322,14 @@ def test_bombs() -> None:
         tracemalloc.stop()
 
 
+def test_what_follows_the_end() -> None:
+    """A body that goes on after the end of its gzip is not collected: reading stops with the first byte too many (REST-2)."""
+    body = Body(200, {"content-encoding": "gzip"}, 1 << 20)
+    body.add(gzip.compress(b"{}"))
+    with pytest.raises(BodyError, match="after the end"):
+        body.add(b"\x00")
+
+
 def test_bodies_of_errors() -> None:
     """The body of an error may be a megabyte long, whatever others may be (REST-2)."""
     with pytest.raises(BodyError, match="larger than 1048576 bytes"):
@@ -328,6 +344,7 @@ def test_bodies_of_errors() -> None:
         (b"no gzip at all", "gzip", "no gzip"),
         (zlib.compress(b"x"), "gzip", "no gzip"),
         (gzip.compress(b"x" * 50)[:-9], "gzip", "too early"),
+        (gzip.compress(b"x") + b"\x00", "gzip", "after the end"),
     ],
 )
 def test_broken_bodies(sent: bytes, encoding: str, problem: str) -> None:

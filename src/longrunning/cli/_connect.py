@@ -77,9 +77,13 @@ async def connect(
         if sources.reflect:
             raise CliError(Exit.USAGE, "--reflect asks over gRPC: a server at a URL has no reflection")
         async with http_client(certificates, on_failure) as opened:
-            client = AsyncOperationsClient.from_url(
-                link.endpoint, http_client=opened, registry=registry, policy=_policy(link, pace), metadata=link.headers
-            )
+            policy = _policy(link, pace)
+            try:
+                client = AsyncOperationsClient.from_url(
+                    link.endpoint, http_client=opened, registry=registry, policy=policy, metadata=link.headers
+                )
+            except ValueError as error:
+                raise CliError(Exit.USAGE, f"--endpoint: {error}") from error
             yield Server(link, client, registry, None)
         return
     async with _channel(link, certificates, registry, sources, _Watch(on_failure)) as (channel, reflected):

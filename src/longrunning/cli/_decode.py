@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations from files: JSON or binary, one or a list response; of JSON also several documents, one after the other.
 
-JSON is taken as curl and gcloud print it: behind the head of an HTTP response (``curl -i``), and as a bare list of operations
+JSON is taken as curl and gcloud print it: behind the heads of HTTP responses (``curl -i``), and as a bare list of operations
 (``gcloud … list --format=json``).
 
 Neither form says what it is. JSON starts with a brace or a bracket, and nothing binary here does. A list response may read as an
@@ -42,6 +42,7 @@ __all__ = ["decode", "read"]
 
 # The head of an HTTP response, and of those before it (redirects, "100 Continue").
 _HEADS: Final = re.compile(rb"\A(?:HTTP/[0-9.]+ [0-9]{3}[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n)+")
+_HEADS_BETWEEN: Final = re.compile(_HEADS.pattern.decode())
 _YAML: Final = re.compile(rb"\s*(?:---\s|(?:done|error|metadata|name|response):\s)")
 _DECODER: Final = json.JSONDecoder()
 _REMEDY: Final = "--descriptor-set or --import brings types"
@@ -120,7 +121,7 @@ def _split(data: bytes) -> list[bytes]:
         except (ValueError, RecursionError):
             end = len(rest)
         documents.append(rest[:end].encode())
-        rest = rest[end:].lstrip()
+        rest = _HEADS_BETWEEN.sub("", rest[end:].lstrip())
     return documents
 
 
@@ -132,16 +133,27 @@ def _from_text(data: bytes, registry: TypeRegistry) -> Content:
 
 def _from_object(source: dict[str, Any], registry: TypeRegistry) -> Content:
     _render_bytes(source, registry)
-    match source:
-        case {"error": {"status": str() as status, **error}} if len(source) == 1:
-            raise DocumentError(f"an error of the server, and no operation: {status}: {error.get('message', '')}")
+    if not source.keys() & {"operations", "nextPageToken", "next_page_token", "unreachable"}:
+        return _operation(source, registry)
+    items, places = (source.get(key) for key in ("operations", "unreachable"))
+    token = source.get("nextPageToken") or source.get("next_page_token") or ""  # the latter by json_format, on demand
+    operations = [_operation(_object(item), registry) for item in _list(items, "operations")]
+    return Page(tuple(operations), str(token), tuple(map(str, _list(places, "unreachable"))))
+
+
+def _operation(source: dict[str, Any], registry: TypeRegistry) -> Operation[Any, Any]:
+    match source:  # AIP-193, and a bare google.rpc.Status as other gateways write it; no operation has so little
+        case {"error": {"message": str()} as error} if len(source) == 1:
+            raise _no_operation(error)
+        case {"code": int(), "message": str()} if source.keys() <= {"code", "message", "details"}:
+            raise _no_operation(source)
         case _:
-            pass
-    if not source.keys() & {"operations", "nextPageToken", "unreachable"}:
-        return Operation.from_json(source, registry=registry)
-    items, token, places = (source.get(key) for key in ("operations", "nextPageToken", "unreachable"))
-    operations = [Operation.from_json(_object(item), registry=registry) for item in _list(items, "operations")]
-    return Page(tuple(operations), str(token or ""), tuple(map(str, _list(places, "unreachable"))))
+            return Operation.from_json(source, registry=registry)
+
+
+def _no_operation(error: dict[str, Any]) -> DocumentError:
+    what = error.get("status") or error.get("code")
+    return DocumentError(f"an error of the server, and no operation: {what}: {error['message']}")
 
 
 def _render_bytes(source: dict[str, Any], registry: TypeRegistry) -> None:

@@ -98,8 +98,8 @@ def endpoint(text: str) -> str:
         return text
     found = _HOST_PORT.fullmatch(text)
     if found is None or not 0 < int(found[1]) < 65536:
-        # A password in it is not repeated.
-        shown = "" if "@" in text else f"; got {text!r}"
+        # A password or a key in it is not repeated.
+        shown = "" if "@" in text or "?" in text else f"; got {text!r}"
         raise CliError(Exit.USAGE, f"--endpoint is HOST:PORT, or a URL such as https://HOST{shown}")
     return text
 

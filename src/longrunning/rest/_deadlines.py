@@ -18,7 +18,8 @@ _LEAST: Final = 0.001  # seconds: no time at all would make a socket non-blockin
 class Remaining(dict[str, Any]):
     """The timeouts of one request, as httpx passes them on: each is what is left of the whole when it is asked for.
 
-    A phase in which bytes trickle in may take that long once more; between parts of a body, `check` ends it.
+    httpx asks once for all of a head, and for each part of a body, and lets every byte of it take that long. Between parts
+    `check` ends a request; a head that trickles in ends when its server stops.
     """
 
     def __init__(self, timeout: float | None) -> None:

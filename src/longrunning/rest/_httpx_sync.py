@@ -17,7 +17,15 @@ from ..client import CallOptions, ListQuery, Page, RpcFailure
 from ..status import Code, Status
 from ._bindings import DEFAULT_BINDINGS, OperationsBindings
 from ._deadlines import Remaining
-from ._httpx_errors import base_url, closed, failure_of_httpx, headers_of
+from ._httpx_errors import (
+    base_url,
+    closed,
+    failure_of_httpx,
+    headers_of,
+    is_of_http2,
+    no_cookies,
+    read_by_hooks,
+)
 from ._replies import ACCEPT_ENCODING, Body, BodyError, Reply, failure_of, read_operation_reply, read_page_reply
 from ._requests import HttpRequest, UnsendableError, list_request, operation_request, start_request, wait_request
 
@@ -40,10 +48,11 @@ class RestTransport:
     """The `Transport` over HTTP/JSON, as ``google.api.http`` and AIP-193 have it (extra ``rest``).
 
     Authentication, proxies, certificates, HTTP/2 and hooks are httpx's: give it a client that has them. Without one it makes
-    its own, which verifies TLS, and reads no environment variables. Redirects are never followed: they are errors.
+    its own, which verifies TLS, keeps no cookies, and reads no environment variables. Redirects are never followed: they are
+    errors.
 
-    At most 50 WaitOperations are under way at once, since each keeps a connection busy; beyond that GetOperation takes their
-    place, which is a WaitOperation that returns early.
+    At most `max_waits` WaitOperations are under way at once, since each keeps a connection busy; beyond that GetOperation takes
+    their place, which is a WaitOperation that returns early.
 
     Example:
         with httpx.Client(auth=auth) as http_client:
@@ -58,6 +67,7 @@ class RestTransport:
         http_client: httpx.Client | None = None,
         bindings: OperationsBindings = DEFAULT_BINDINGS,
         max_reply_bytes: int = _MAX_REPLY,
+        max_waits: int = _MAX_WAITS,
     ) -> None:
         """Makes a transport. Nothing is sent.
 
@@ -67,9 +77,11 @@ class RestTransport:
                 do not apply: each RPC has one.
             bindings: Where the methods of the Operations service are; for ``/v1`` unless given.
             max_reply_bytes: Largest answer that is read, decompressed; larger ones are RESOURCE_EXHAUSTED.
+            max_waits: WaitOperations under way at once; fewer than `http_client` makes connections, or nothing else gets through
+                until one of them ends.
 
         Raises:
-            ValueError: The URL is none of a server.
+            ValueError: The URL is none of a server, or `max_waits` is negative.
             TypeError: `http_client` is not of this colour.
         """
         self._url = base_url(url)
@@ -79,11 +91,12 @@ class RestTransport:
         self._own = http_client is None
         self._client = http_client or httpx.Client(
             headers={"user-agent": f"longrunning/{__version__}"},
+            cookies=no_cookies(),
             trust_env=False,  # nothing here depends on the environment
         )
         self._bindings = bindings
         self._limit = max_reply_bytes
-        self._waits = threading.BoundedSemaphore(_MAX_WAITS)  # never waited for, in either colour
+        self._waits = threading.BoundedSemaphore(max_waits)  # never waited for, in either colour
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url}>"
@@ -121,7 +134,7 @@ class RestTransport:
     def wait_operation(
         self, name: str, timeout: float | None, types: OperationTypes, options: CallOptions
     ) -> Operation[Any, Any]:
-        """WaitOperation; `timeout` is the server's, seconds. With 50 of them under way, GetOperation instead."""
+        """WaitOperation; `timeout` is the server's, seconds. With `max_waits` of them under way, GetOperation instead."""
         bindings = self._bindings.wait
         if not bindings:
             status = Status(Code.UNIMPLEMENTED, "there is no HTTP binding for WaitOperation")
@@ -169,10 +182,14 @@ class RestTransport:
         except BodyError as error:
             raise RpcFailure(PollFailure(status=Status(error.code, str(error)), cause=error), path) from error
         except httpx.HTTPStatusError as error:  # of a hook that calls raise_for_status()
-            reply = Reply(error.response.status_code, error.response.headers, b"")
+            reply = Reply(error.response.status_code, error.response.headers, read_by_hooks(error.response))
         except (httpx.HTTPError, TimeoutError) as error:
             failure = closed(error) if self._is_closed() else failure_of_httpx(error, options.timeout)
             raise RpcFailure(failure, path) from error
+        except KeyError as error:
+            if not is_of_http2(error):
+                raise
+            raise RpcFailure(failure_of_httpx(error, options.timeout), path) from error
         except RuntimeError as error:  # what httpx says of a client that was closed meanwhile; or one of a hook
             if not self._is_closed():
                 raise
@@ -191,13 +208,16 @@ class RestTransport:
             BodyError: The answer cannot be read.
         """
         timeouts = Remaining(options.timeout)
-        sent = self._client.build_request(
-            request.verb,
-            self._url + request.path,
-            content=request.body,
-            headers=headers_of(options.metadata, ACCEPT_ENCODING, has_body=request.body is not None),
-            extensions={"timeout": timeouts},
-        )
+        try:
+            sent = self._client.build_request(
+                request.verb,
+                self._url + request.path,
+                content=request.body,
+                headers=headers_of(options.metadata, ACCEPT_ENCODING, has_body=request.body is not None),
+                extensions={"timeout": timeouts},
+            )
+        except UnicodeEncodeError as error:  # of a cookie that some server set: all other headers were checked
+            raise httpx.LocalProtocolError(f"there is a header that cannot be sent: {error}") from error
         if request.query:  # after the parameters that the caller's client adds to every request
             query = b"&".join(filter(None, (sent.url.query, request.query_string)))
             sent.url = sent.url.copy_with(query=query)

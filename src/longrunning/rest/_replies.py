@@ -34,6 +34,7 @@ ACCEPT_ENCODING: Final = "gzip"
 _MAX_ERROR: Final = 1 << 20  # bytes of an error: no server has more to say
 _SHOWN: Final = 200  # characters of an answer that is no JSON
 _A_YEAR: Final = 365 * 86400.0
+_TAIL: Final = re.compile(r"[?#].*", re.DOTALL)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 # What routers say of a path that leads nowhere, as opposed to services of an operation that is not there.
 _NO_ROUTE: Final = frozenset({"", "not found", "method not found", "method does not exist"})
@@ -99,6 +100,8 @@ class Body:
                 chunk = self._gzip.decompress(chunk, self._limit - self._size + 1)
             except zlib.error as error:
                 raise BodyError(Code.INTERNAL, f"the answer is no gzip: {error}") from error
+            if self._gzip.unused_data:  # nobody looks at it, and zlib would collect it without end
+                raise BodyError(Code.INTERNAL, "the answer goes on after the end of its gzip")
         self._size += len(chunk)
         if self._size > self._limit:
             raise BodyError(Code.RESOURCE_EXHAUSTED, f"the answer is larger than {self._limit} bytes")
@@ -260,7 +263,7 @@ def _in_words(reply: Reply) -> str:
     elif text.lstrip().startswith("<"):
         text = ""
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())[:_SHOWN]
-    where = reply.headers.get("location", "")
+    where = _TAIL.sub("", reply.headers.get("location", ""))  # it may echo a key
     if reply.status // 100 == 3:
         text = f"a redirect to {where[:_SHOWN]!r}, which is not followed" if where else "a redirect that leads nowhere"
     return f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"

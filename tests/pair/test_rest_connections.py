@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -130,6 +132,26 @@ def test_interrupts_leave_no_connection() -> None:
                 client.attach(NAME).wait()
         release.set()
         assert client.get(NAME).done
+
+
+WAITING = """
+import sys
+from longrunning import OperationsClient
+
+client = OperationsClient.from_url(sys.argv[1])
+client.wait_all([client.attach(f"operations/{n}") for n in range(20)])
+"""
+
+
+def test_ctrl_c_waits_for_no_poll() -> None:
+    """A process that waits for many ends at Ctrl-C, whatever its polls, in threads of their own, are waiting for (WAIT-9, WAIT-11)."""
+    arrived = threading.Semaphore(0)
+    with holding(arrived.release) as (url, _):
+        with subprocess.Popen((sys.executable, "-c", WAITING, url), stderr=subprocess.PIPE, text=True) as process:
+            assert arrived.acquire(timeout=30)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=8)  # a server that is held answers after 10
+        assert said.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_cancelled_tasks_leave_no_connection() -> None:

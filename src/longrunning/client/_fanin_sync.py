@@ -13,22 +13,21 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, final
 
 from .._fanin import FanIn, Limits, Outcome, Send
-from .._polling import Finish, LongPoll, Poll
+from .._polling import Finish, LongPoll
 from ..errors import LongRunningError, PayloadDecodeError
 from ..names import check_name
 from ..operation import Operation, retyped
 from ._io_sync import SystemClock
-from ._transport import CallOptions, ListQuery, RpcFailure, wait_error
+from ._thread_futures import ThreadFutures
+from ._transport import ListQuery, RpcFailure, wait_error
 
 if TYPE_CHECKING:
-    from .._types import OperationTypes
     from ..policy import PollPolicy
-    from ._grpc_futures import Landed, PollFutures
+    from ._grpc_futures import PollFutures
     from ._handle_sync import OperationHandle
     from ._io_sync import Transport
     from ._session_sync import Session
@@ -221,40 +220,9 @@ class FanInDriver:
             self._fan_in.on_snapshot(send.index, handle.offer(reply, asked), now)
 
 
-@final
-class _ThreadFutures:
-    """`PollFutures` of a transport that has none of its own: as many threads as polls may be under way."""
-
-    def __init__(self, transport: Transport, limits: Limits) -> None:
-        self._transport = transport
-        self._pool = ThreadPoolExecutor(limits.polls, thread_name_prefix="longrunning-poll")
-
-    def send(
-        self, step: Poll | LongPoll, name: str, types: OperationTypes, options: CallOptions, landed: Landed
-    ) -> Callable[[], object]:
-        """Sends one; returns what cancels it, if it is not yet under way."""
-
-        def work() -> None:
-            try:
-                if isinstance(step, LongPoll):
-                    reply = self._transport.wait_operation(name, step.server_timeout, types, options)
-                else:
-                    reply = self._transport.get_operation(name, types, options)
-            except BaseException as error:  # noqa: BLE001 (raised where it can be seen)
-                landed(error)
-            else:
-                landed(reply)
-
-        return self._pool.submit(work).cancel
-
-    def close(self) -> None:
-        """Lets what is under way end by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
 def _futures_of(transport: Transport, limits: Limits) -> PollFutures:
     own: Any = getattr(transport, "futures", None)
-    return cast("PollFutures", own()) if own is not None else _ThreadFutures(transport, limits)
+    return cast("PollFutures", own()) if own is not None else ThreadFutures(transport, limits.polls)
 
 
 def _nothing() -> None:

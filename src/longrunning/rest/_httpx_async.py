@@ -45,6 +45,9 @@ _SERVICE: Final = "/google.longrunning.Operations/"
 _MAX_REPLY: Final = 64 << 20  # bytes; a page may have a thousand operations with their metadata
 # WaitOperations under way at once, each of which holds a connection: half of what httpx makes by default.
 _MAX_WAITS: Final = 50
+# Those of httpx, but for the last: servers (uvicorn, Node) close what was idle for 5 s, as httpx does, and a request that meets
+# a connection just then is lost.
+_LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
 
 
 class AsyncRestTransport:
@@ -95,6 +98,7 @@ class AsyncRestTransport:
         self._client = http_client or httpx.AsyncClient(
             headers={"user-agent": f"longrunning/{__version__}"},
             cookies=no_cookies(),
+            limits=_LIMITS,
             trust_env=False,  # nothing here depends on the environment
         )
         self._bindings = bindings

@@ -29,7 +29,7 @@ from ._any import (
     type_name,
     type_reference,
 )
-from ._document import JsonObject, canonical, dump, parse_document
+from ._document import Document, JsonObject, canonical, dump, parse_document
 from ._pb import operations_pb2
 from ._source import Field, JsonSource, ProtoSource, Source
 from ._types import FieldTypes, OperationTypes, types_for
@@ -476,6 +476,20 @@ def wrap(proto: operations_pb2.Operation, types: OperationTypes) -> Operation[An
     operation._proto = proto
     operation._types = types
     return operation
+
+
+def wrap_document(document: Document, types: OperationTypes) -> Operation[Any, Any]:
+    """A snapshot around a document that nobody else holds: no copy."""
+    operation: Operation[Any, Any] = _new(Operation)
+    operation._types = types
+    operation._json = JsonSource(document, types)
+    operation._proto = None
+    return operation
+
+
+def object_of(operation: Operation[Any, Any]) -> JsonObject:
+    """The JSON form as an object, which is not to be changed."""
+    return operation._source.to_object()
 
 
 def types_of(operation: Operation[Any, Any]) -> OperationTypes:

@@ -24,14 +24,14 @@ UNTYPED = re.compile(r"^(?:from|import) google\.(?:api_core|cloud|longrunning|rp
 
 @pytest.fixture(scope="module")
 def installed() -> Path:
-    """The interpreter of an environment with a wheel of this very source, and what it needs for gRPC."""
+    """The interpreter of an environment with a wheel of this very source, and what it needs for gRPC and REST."""
     shutil.rmtree(FOLDER / "dist", ignore_errors=True)
     command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(FOLDER / "dist"), "."]
     answer = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     (wheel,) = (FOLDER / "dist").glob("longrunning-*.whl")
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    program = environment(FOLDER / "installed", Path(sys.executable), [f"{wheel}[grpc]"], constraints)
+    program = environment(FOLDER / "installed", Path(sys.executable), [f"{wheel}[grpc,rest]"], constraints)
     install(program, "--force-reinstall", "--no-deps", str(wheel))
     return program
 

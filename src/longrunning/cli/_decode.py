@@ -18,10 +18,10 @@ import base64
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -29,9 +29,9 @@ from .._document import parse_object
 from .._json import any_to_json
 from .._pb import operations_pb2
 from .._types import types_for
-from ..client import Page
 from ..errors import DocumentError
 from ..operation import Operation
+from ..page import Page, page_of_object
 from ..registry import TypeRegistry
 from ._exits import CliError, Exit, printable
 from ._options import Sources
@@ -46,7 +46,6 @@ _HEADS_BETWEEN: Final = re.compile(_HEADS.pattern.decode())
 _YAML: Final = re.compile(rb"\s*(?:---\s|(?:done|error|metadata|name|response):\s)")
 _DECODER: Final = json.JSONDecoder()
 _REMEDY: Final = "--descriptor-set or --import brings types"
-_UNREACHABLE: Final = 3  # newer than the oldest supported googleapis-common-protos
 Content: TypeAlias = Operation[Any, Any] | Page[Operation[Any, Any]]
 
 
@@ -135,20 +134,25 @@ def _from_object(source: dict[str, Any], registry: TypeRegistry) -> Content:
     _render_bytes(source, registry)
     if not source.keys() & {"operations", "nextPageToken", "next_page_token", "unreachable"}:
         return _operation(source, registry)
-    items, places = (source.get(key) for key in ("operations", "unreachable"))
-    token = source.get("nextPageToken") or source.get("next_page_token") or ""  # the latter by json_format, on demand
-    operations = [_operation(_object(item), registry) for item in _list(items, "operations")]
-    return Page(tuple(operations), str(token), tuple(map(str, _list(places, "unreachable"))))
+    items = source.get("operations")
+    for item in items if isinstance(items, list) else ():
+        _refuse_error(item)
+    return page_of_object(source, types_for(None, registry))
 
 
 def _operation(source: dict[str, Any], registry: TypeRegistry) -> Operation[Any, Any]:
+    _refuse_error(source)
+    return Operation.from_json(source, registry=registry)
+
+
+def _refuse_error(source: object) -> None:
     match source:  # AIP-193, and a bare google.rpc.Status as other gateways write it; no operation has so little
-        case {"error": {"message": str()} as error} if len(source) == 1:
+        case {"error": {"message": str()} as error, **rest} if not rest:
             raise _no_operation(error)
-        case {"code": int(), "message": str()} if source.keys() <= {"code", "message", "details"}:
-            raise _no_operation(source)
+        case {"code": int() as code, "message": str() as message, **rest} if rest.keys() <= {"details"}:
+            raise _no_operation({"code": code, "message": message})
         case _:
-            return Operation.from_json(source, registry=registry)
+            pass
 
 
 def _no_operation(error: dict[str, Any]) -> DocumentError:
@@ -175,38 +179,16 @@ def _render_bytes(source: dict[str, Any], registry: TypeRegistry) -> None:
                 pass
 
 
-def _object(item: object) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        raise DocumentError("expected an object", path="operations")
-    return item
-
-
-def _list(value: object, path: str) -> list[Any]:
-    if not isinstance(value, list | None):
-        raise DocumentError("expected a list", path=path)
-    return value or []
-
-
 def _read_binary(data: bytes, registry: TypeRegistry, *, strict: bool) -> Content | None:
     """Reads the binary form; ``None`` if it is neither. Strictly, it must leave no doubt which of them it is."""
     operation, page = _parse(operations_pb2.Operation, data), _parse(operations_pb2.ListOperationsResponse, data)
     if operation is not None and _is_clean(operation):
         return Operation.from_proto(operation, registry=registry)
     if page is not None and page.ListFields() and all(map(_is_clean, page.operations)):
-        return _page(page, registry)
+        return Page.from_proto(page, registry=registry)
     if operation is None or strict or not operation.ListFields():
         return None
     return Operation.from_proto(operation, registry=registry)
-
-
-def _page(page: operations_pb2.ListOperationsResponse, registry: TypeRegistry) -> Content:
-    unknown = cast("Iterable[Any]", UnknownFieldSet(page))
-    unreachable = [field.data.decode("utf-8", "replace") for field in unknown if field.field_number == _UNREACHABLE]
-    return Page(
-        tuple(Operation.from_proto(item, registry=registry) for item in page.operations),
-        page.next_page_token,
-        tuple(getattr(page, "unreachable", unreachable)),
-    )
 
 
 def _parse(kind: Any, data: bytes) -> Any:

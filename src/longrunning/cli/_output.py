@@ -15,8 +15,8 @@ from ._exits import CliError, ClosedPipeError, Exit, complain, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..client import Page
     from ..operation import Operation
+    from ..page import Page
     from ..registry import TypeRegistry
     from ._show import Line, Style
 
@@ -112,12 +112,7 @@ class Output:
         from ._show import cells, row
 
         if self.as_json:
-            document: dict[str, Any] = {"operations": [json.loads(operation.to_json()) for operation in page]}
-            if page.next_page_token:
-                document["nextPageToken"] = page.next_page_token
-            if page.unreachable:
-                document["unreachable"] = list(page.unreachable)
-            self.document(document)
+            self.document(json.loads(page.to_json()))
         elif full:
             for operation in page:
                 self.operation(operation, registry)

@@ -25,9 +25,10 @@ from .._types import FieldTypes, OperationTypes, types_for
 from ..errors import DocumentError, PayloadError
 from ..names import ROUTING_HEADER
 from ..operation import Operation, wrap
+from ..page import Page
 from ..status import Code, Status
 from ._grpc_errors import closed, failure_of, retry_delay
-from ._transport import FUTURES_OF_API_CORE, SERVICE, CallOptions, ListQuery, Page, RpcFailure
+from ._transport import FUTURES_OF_API_CORE, SERVICE, CallOptions, ListQuery, RpcFailure
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

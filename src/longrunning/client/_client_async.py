@@ -18,6 +18,7 @@ from .._resume import read_token
 from ..errors import LongRunningError, ResumeTokenError
 from ..names import check_metadata, check_name
 from ..operation import Operation, retyped, types_of
+from ..page import Page
 from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
 from ..registry import TypeRegistry
 from ._adopted_async import adopted
@@ -25,8 +26,8 @@ from ._fanin_async import AsyncFanInDriver
 from ._handle_async import AsyncOperationHandle
 from ._io_async import AsyncSystemClock, grpc_transport, is_transport
 from ._session_async import AsyncSession
-from ._tracing import tracing
-from ._transport import CallOptions, ForeignOperation, ListQuery, Page
+from ._tracing import TracerProvider, tracing
+from ._transport import CallOptions, ForeignOperation, ListQuery
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import grpc.aio
     import httpx
     from google.protobuf.message import Message
-    from opentelemetry.trace import TracerProvider
 
     from ..method import LroMethod
     from ..names import Metadata

@@ -19,6 +19,7 @@ from .._resume import read_token
 from ..errors import LongRunningError, ResumeTokenError
 from ..names import check_metadata, check_name
 from ..operation import Operation, retyped, types_of
+from ..page import Page
 from ..policy import DEFAULT, PollPolicy, Timeout, optional_seconds
 from ..registry import TypeRegistry
 from ._adopted_sync import adopted
@@ -26,8 +27,8 @@ from ._fanin_sync import FanInDriver
 from ._handle_sync import OperationHandle
 from ._io_sync import SystemClock, grpc_transport, is_transport
 from ._session_sync import Session
-from ._tracing import tracing
-from ._transport import CallOptions, ForeignOperation, ListQuery, Page
+from ._tracing import TracerProvider, tracing
+from ._transport import CallOptions, ForeignOperation, ListQuery
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     import grpc
     import httpx
     from google.protobuf.message import Message
-    from opentelemetry.trace import TracerProvider
 
     from ..method import LroMethod
     from ..names import Metadata

@@ -27,12 +27,13 @@ from ._grpc_errors import (
 )
 
 # sync-only: | from ._grpc_futures import GrpcFutures, PollFutures
-from ._transport import CallOptions, ListQuery, Page, RpcFailure
+from ._transport import CallOptions, ListQuery, RpcFailure
 
 if TYPE_CHECKING:
     from .._types import OperationTypes
     from ..method import LroMethod
     from ..operation import Operation
+    from ..page import Page
     from ..registry import TypeRegistry
 
 __all__ = ["AsyncGrpcTransport"]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from google.rpc import status_pb2
 
@@ -14,10 +14,11 @@ from .._polling import PollFailure
 from .._types import OperationTypes
 from ..errors import MissingExtraError, PayloadDecodeError
 from ..operation import Operation, wrap
+from ..page import Page, page_of_bytes
 from ..policy import seconds
 from ..registry import TypeRegistry
 from ..status import Code, Status
-from ._transport import SERVICE, ListQuery, Page
+from ._transport import SERVICE, ListQuery
 
 __all__ = [
     "SERVICE",
@@ -129,7 +130,6 @@ def decode_operation(data: bytes, types: OperationTypes) -> Operation[Any, Any]:
 # Fields of AIP-217 that the installed googleapis-common-protos (before 1.75.5) may not know. Unknown fields go over the
 # wire as well as known ones, so both are written and read by number there.
 _RETURN_PARTIAL_SUCCESS: Final = b"\x28\x01"  # field 5, varint, true
-_UNREACHABLE: Final = 3
 
 
 def cancelled(cause: BaseException) -> PollFailure:
@@ -160,32 +160,6 @@ def decode_page(data: bytes, types: OperationTypes) -> Page[Operation[Any, Any]]
         PayloadDecodeError: It is not one.
     """
     try:
-        response = operations_pb2.ListOperationsResponse.FromString(data)
-    except Exception as error:  # the pure Python runtime raises more than DecodeError
-        raise PayloadDecodeError(
-            f"the server's reply is not a google.longrunning.ListOperationsResponse: {error}"
-        ) from error
-    return Page(
-        # Each operation is parsed from its own bytes, so that one snapshot kept does not keep the whole page.
-        tuple(wrap(_own(operation), types) for operation in response.operations),
-        response.next_page_token,
-        _unreachable(response),
-    )
-
-
-def _own(operation: operations_pb2.Operation) -> operations_pb2.Operation:
-    copy = operations_pb2.Operation()
-    copy.CopyFrom(operation)
-    return copy
-
-
-def _unreachable(response: operations_pb2.ListOperationsResponse) -> tuple[str, ...]:
-    if "unreachable" in operations_pb2.ListOperationsResponse.DESCRIPTOR.fields_by_name:
-        return tuple(response.unreachable)
-    from google.protobuf.unknown_fields import UnknownFieldSet
-
-    return tuple(
-        field.data.decode("utf-8", "replace")
-        for field in cast("Iterable[Any]", UnknownFieldSet(response))
-        if field.field_number == _UNREACHABLE
-    )
+        return page_of_bytes(data, types)
+    except PayloadDecodeError as error:
+        raise PayloadDecodeError(f"the server's reply cannot be read: {error.problem}") from error.__cause__

@@ -18,7 +18,8 @@ from typing import Any, Final, Protocol, TypeVar
 from .._types import OperationTypes
 from ..method import LroMethod
 from ..operation import Operation
-from ._transport import CallOptions, ListQuery, Page, RpcFailure
+from ..page import Page
+from ._transport import CallOptions, ListQuery, RpcFailure
 
 __all__ = [
     "INTERRUPTS", "AsyncClock", "AsyncFlight", "AsyncGuard", "AsyncProgressCallback", "AsyncSystemClock", "AsyncTransport",

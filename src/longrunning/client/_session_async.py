@@ -11,12 +11,13 @@ from .._types import OperationTypes, types_for
 from ..errors import PayloadDecodeError
 from ..names import Metadata, check_metadata, check_name, with_routing
 from ..operation import Operation
+from ..page import Page
 from ..policy import PollPolicy
 from ..registry import TypeRegistry
 from ..status import Code
 from ._io_async import AsyncGuard
 from ._tracing import NO_TRACING, Tracing
-from ._transport import CallOptions, ListQuery, Page, RpcFailure, rpc_error, start_error
+from ._transport import CallOptions, ListQuery, RpcFailure, rpc_error, start_error
 
 if TYPE_CHECKING:
     from ..method import LroMethod

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar, final
+from typing import Any, Final, Protocol, final
 
 from .._polling import GiveUp, GiveUpReason, PollFailure
 from ..errors import LongRunningError, OperationNotFoundError, PollingError, RpcError, StartError, WaitTimeoutError
 from ..operation import Operation
+from ..page import Page
 from ..status import Code
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
 _FOR_EVER: Final = 10 * 365 * 86400.0  # seconds; gRPC turns deadlines of some centuries into ones that are over
 SERVICE: Final = "/google.longrunning.Operations/"
 GET_OPERATION: Final = SERVICE + "GetOperation"
-
-T_co = TypeVar("T_co", covariant=True)
 
 
 # Module and name of the operation futures of google.api_core: async, sync.
@@ -81,28 +79,6 @@ class ListQuery:
     page_size: int = 0
     page_token: str = ""
     return_partial_success: bool = False
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T_co]):
-    """One page of a list.
-
-    Attributes:
-        items: The items in the server's order.
-        next_page_token: Where the next page starts; empty on the last one.
-        unreachable: Locations that could not be asked (AIP-217), where the server says so.
-    """
-
-    items: tuple[T_co, ...]
-    next_page_token: str = ""
-    unreachable: tuple[str, ...] = ()
-
-    def __iter__(self) -> Iterator[T_co]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
 
 
 class RpcFailure(Exception):  # noqa: N818 (never leaves the package: clients turn it into one of the public errors)

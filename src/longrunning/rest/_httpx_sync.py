@@ -13,7 +13,7 @@ import httpx
 
 from .. import __version__
 from .._polling import PollFailure
-from ..client import CallOptions, ListQuery, Page, RpcFailure
+from ..client import CallOptions, ListQuery, RpcFailure
 from ..status import Code, Status
 from ._bindings import DEFAULT_BINDINGS, OperationsBindings
 from ._deadlines import Remaining
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .._types import OperationTypes
     from ..method import LroMethod
     from ..operation import Operation
+    from ..page import Page
 
 __all__ = ["RestTransport"]
 

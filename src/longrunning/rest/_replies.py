@@ -16,13 +16,13 @@ import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
-from .._document import Json, JsonObject, check_payload, parse_object, read_operation
+from .._document import Json, JsonObject, check_payload, parse_document, parse_object, read_operation
 from .._http import code_of_http, retry_after
 from .._polling import PollFailure
 from .._source import JsonSource
-from ..client import Page
 from ..errors import DocumentError, PayloadDecodeError
-from ..operation import Operation, retyped
+from ..operation import Operation, wrap_document
+from ..page import Page, page_of_object
 from ..status import Code, Status
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def read_operation_reply(reply: Reply, types: OperationTypes) -> Operation[Any, 
         PayloadDecodeError: It is none.
     """
     try:
-        return retyped(Operation.from_json(reply.body, registry=types.registry), types)
+        return wrap_document(parse_document(reply.body), types)
     except DocumentError as error:
         raise _unreadable("google.longrunning.Operation", reply, error) from error
 
@@ -140,31 +140,9 @@ def read_page_reply(reply: Reply, types: OperationTypes) -> Page[Operation[Any, 
         PayloadDecodeError: It is none.
     """
     try:
-        document = parse_object(reply.body)
-        operations = [_item(item, index, types) for index, item in enumerate(_list(document, "operations", dict))]
-        places: list[str] = _list(document, "unreachable", str)
-        token = document.get("nextPageToken") or document.get("next_page_token") or ""
-        if not isinstance(token, str):
-            raise DocumentError("expected a string", path="nextPageToken")
+        return page_of_object(parse_object(reply.body), types)
     except DocumentError as error:
         raise _unreadable("google.longrunning.ListOperationsResponse", reply, error) from error
-    return Page(tuple(operations), token, tuple(places))
-
-
-def _item(item: JsonObject, index: int, types: OperationTypes) -> Operation[Any, Any]:
-    try:
-        return retyped(Operation.from_json(item, registry=types.registry), types)
-    except DocumentError as error:
-        raise DocumentError(str(error), path=f"operations[{index}]") from error
-
-
-def _list(document: JsonObject, key: str, kind: type[Any]) -> list[Any]:
-    found: Json = document.get(key)
-    if found is None:
-        return []
-    if not isinstance(found, list) or not all(isinstance(item, kind) for item in found):
-        raise DocumentError(f"expected a list of {'objects' if kind is dict else 'strings'}", path=key)
-    return found
 
 
 def _unreadable(what: str, reply: Reply, error: DocumentError) -> PayloadDecodeError:

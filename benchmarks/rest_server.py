@@ -3,7 +3,11 @@
 """Serving over HTTP, beside a bare Starlette route that returns the same bytes: ``python -m benchmarks.rest_server [--profile]``.
 
 One process serves both on two ports, with uvicorn, on SqliteStore (``synchronous=FULL``) and an authorizer that reads a header.
-The load comes from this process, in turns: a few kept connections, each with one request under way.
+The load comes from this process, in turns: a few kept connections, each with one request under way. The bare route answers to
+the byte what ours does, headers and all, whatever it is asked for.
+
+The server keeps what it wrote of operations (16 MiB of it), and asks the store about every request all the same. So each
+operation is read once before the rounds begin; what that took is printed apart.
 """
 
 from __future__ import annotations
@@ -11,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
-import itertools
 import pstats
 import random
 import statistics
@@ -19,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +35,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.report import environment
+from benchmarks.report import environment, verdict
 from example.library.v1 import library_pb2
 from longrunning import LroMethod, Operation, TypeRegistry
 from longrunning.rest import asgi_app
@@ -45,7 +49,7 @@ TENANT: Final = "tenant"
 OPERATIONS: Final = 10_000
 CONNECTIONS: Final = 16
 ROUNDS: Final = 9
-PER_ROUND: Final = 3_000
+PER_ROUND: Final = 2_500
 TARGET: Final = 0.7
 
 
@@ -92,8 +96,10 @@ async def serve(path: str, *, profile: bool) -> None:
     constant = Operation.from_proto(record.to_proto(), METHOD, registry=TypeRegistry()).to_json().encode()
     await filler.close()
 
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}  # as ours has them
+
     async def bare(_: Request) -> Response:
-        return Response(constant, media_type="application/json")
+        return Response(constant, media_type="application/json", headers=headers)
 
     server = OperationsServer(store=SqliteStore(path), authorizer=Tenants())
 
@@ -162,26 +168,38 @@ class Connection(asyncio.Protocol):
                 self._ended.set_result(None)
 
 
-async def rate(port: int, path: Callable[[], str], count: int) -> float:
+def request(number: int) -> bytes:
+    """Asks for an operation."""
+    path = f"/v1/operations/op-{number:032x}"
+    return f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-tenant: {TENANT}\r\naccept: application/json\r\n\r\n".encode()
+
+
+async def rate(port: int, numbers: Iterable[int]) -> float:
     """Requests per second."""
-
-    def request() -> bytes:
-        return f"GET {path()} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-tenant: {TENANT}\r\naccept: application/json\r\n\r\n".encode()
-
-    requests = iter([request() for _ in range(count)])
+    asked = [request(number) for number in numbers]
+    requests = iter(asked)
     loop = asyncio.get_running_loop()
     begun = time.perf_counter()
     ends = [loop.create_future() for _ in range(CONNECTIONS)]
     for end in ends:
         await loop.create_connection(lambda end=end: Connection(requests, end), "127.0.0.1", port)  # type: ignore[misc]
     await asyncio.gather(*ends)
-    return count / (time.perf_counter() - begun)
+    return len(asked) / (time.perf_counter() - begun)
+
+
+async def answer(port: int, number: int) -> list[bytes]:
+    """The lines of one answer, sorted, but for the date."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(number).replace(b"accept:", b"connection: close\r\naccept:"))
+    lines = (await reader.read()).split(b"\r\n")
+    writer.close()
+    return sorted(line for line in lines if not line.startswith(b"date: "))
 
 
 def cpu(pid: int) -> float:
     """CPU seconds a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text(encoding="utf-8").split()[0]) for thread in threads) / 1e9
 
 
 @contextmanager
@@ -201,41 +219,62 @@ def serving(*options: str) -> Generator[tuple[int, int, int], None, None]:
                 process.stdin.close()
 
 
+@dataclass
+class Turn:
+    """What one turn of a contestant took.
+
+    Attributes:
+        rate: Requests per second.
+        cpu: CPU seconds of the server for each of them.
+    """
+
+    rate: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f}/s with {self.cpu * 1e6:.0f} µs CPU"
+
+
+async def turn(port: int, pid: int, numbers: Sequence[int]) -> Turn:
+    """One turn."""
+    begun = cpu(pid)
+    per_second = await rate(port, numbers)
+    return Turn(per_second, (cpu(pid) - begun) / len(numbers))
+
+
+def ratios(ours: Sequence[Turn], bare: Sequence[Turn]) -> tuple[float, float]:
+    """Of the rates, and of the CPU time the other way round: the median of all rounds."""
+    pairs = list(zip(ours, bare, strict=True))
+    return statistics.median(a.rate / b.rate for a, b in pairs), statistics.median(b.cpu / a.cpu for a, b in pairs)
+
+
 async def measure(*options: str) -> bool:
-    """Prints the ratio; whether it is good enough."""
-    ratios: list[float] = []
-    used: list[float] = []
-    polled = f"operations/op-{0:032x}"
-    again: list[float] = []
+    """Prints the ratios; whether the one that matters is good enough."""
     with serving(*options) as (ours, bare, pid):
-
-        def any_one() -> str:
-            return f"/v1/operations/op-{random.randrange(OPERATIONS):032x}"
-
-        for turn in itertools.count(-1):
-            if turn == ROUNDS:
-                break
-            before = cpu(pid)
-            plain = await rate(bare, any_one, PER_ROUND)
-            between = cpu(pid)
-            get = await rate(ours, any_one, PER_ROUND)
-            after = cpu(pid)
-            same = await rate(ours, lambda: f"/v1/{polled}", PER_ROUND)
-            if turn < 0:  # to warm up
-                continue
-            ratios.append(get / plain)
-            again.append(same / plain)
-            used.append((between - before) / (after - between))
-            print(
-                f"  bare route {plain:,.0f}/s, {(between - before) / PER_ROUND * 1e6:.0f} µs CPU each; "
-                f"get of any {get:,.0f}/s, {(after - between) / PER_ROUND * 1e6:.0f} µs; get of one {same:,.0f}/s"
-            )
-    ratio = statistics.median(ratios)
-    verdict = "holds" if ratio >= TARGET else "MISSED"
-    print(f"GET of an operation: {ratio:.2f} x the rate of a bare Starlette route   target: {TARGET}   {verdict}")
+        assert await answer(ours, OPERATIONS - 1) == await answer(bare, OPERATIONS - 1)
+        await turn(bare, pid, range(PER_ROUND))  # to warm up
+        unread = random.sample(range(OPERATIONS), OPERATIONS)
+        first: list[tuple[Turn, Turn]] = []
+        for begin in range(0, OPERATIONS, PER_ROUND):
+            numbers = unread[begin : begin + PER_ROUND]
+            first.append((await turn(ours, pid, numbers), await turn(bare, pid, numbers)))
+        rounds: list[tuple[Turn, Turn, Turn]] = []
+        for _ in range(ROUNDS):
+            numbers = random.choices(range(OPERATIONS), k=PER_ROUND)
+            plain, get = await turn(bare, pid, numbers), await turn(ours, pid, numbers)
+            rounds.append((get, plain, await turn(ours, pid, [numbers[0]] * PER_ROUND)))
+            print(f"  bare route {plain}; GET of any operation {get}; of the same {rounds[-1][2]}")
+    gets, plains, same = zip(*rounds, strict=True)
+    ratio, by_cpu = ratios(gets, plains)
     print(
-        f"  by CPU {statistics.median(used):.2f} x; the same operation again and again {statistics.median(again):.2f} x"
+        f"GET of an operation: {ratio:.2f} x the rate of a bare Starlette route ({by_cpu:.2f} x by CPU)   "
+        f"target: {TARGET}   {verdict(ratio >= TARGET)}"
     )
+    for what, pair in (
+        ("of the same one, again and again", ratios(same, plains)),
+        ("of each for the first time", ratios(*zip(*first, strict=True))),
+    ):
+        print(f"  {what}: {pair[0]:.2f} x ({pair[1]:.2f} x by CPU)")
     return ratio >= TARGET
 
 
@@ -251,6 +290,7 @@ def main() -> int:
         return 0
     print(environment())
     held = asyncio.run(measure(*(["--profile"] if arguments.profile else [])))
+    print("\nall targets hold" if held else "\ntargets missed: GET of an operation")
     return 1 if arguments.strict and not held else 0
 
 

@@ -57,6 +57,17 @@ TESTS = {  # module -> the test files that prove it (of tests/unit, or with thei
     "codegen/options.py": ("codegen/test_options.py",),
     "codegen/plugin.py": ("codegen/test_plugin.py",),
     "method.py": ("test_method.py",),
+    "_http.py": ("test_http.py",),
+    "rest/_asgi_bodies.py": ("pair/test_asgi_bodies.py",),
+    "rest/_asgi_documents.py": ("test_asgi_documents.py",),
+    "rest/_asgi_errors.py": ("test_asgi_errors.py",),
+    "rest/_asgi_paths.py": ("test_asgi_paths.py",),
+    "rest/_asgi_queries.py": ("test_asgi_queries.py",),
+    "rest/_asgi_replies.py": ("test_asgi_replies.py",),
+    "rest/_asgi_transcoding.py": ("test_asgi_documents.py", "test_asgi_transcoding.py"),
+    "rest/_bindings.py": ("test_rest_requests.py",),
+    "rest/_replies.py": ("test_rest_replies.py",),
+    "rest/_requests.py": ("test_rest_requests.py",),
 }
 CHAOS = ("pair/test_chaos.py",)
 
@@ -413,6 +424,158 @@ MUTANTS = (
         "codegen/findings.py", "a rule that is switched off goes on (GEN-5)",
         "if item.rule.value not in disabled]",
         "if item.rule.value]",
+    ),
+    # -- serving over HTTP (REST) ---------------------------------------------------------------------------------
+    Mutant(
+        "rest/_asgi_paths.py", "dot segments are let through (REST-2)",
+        'if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):',
+        'if "/./" in path:',
+    ),
+    Mutant(
+        "rest/_asgi_paths.py", "an escaped slash parts segments of a name (REST-1)",
+        'return _SLASH.join(unquote(part, errors="strict") for part in text.split(_SLASH))',
+        'return unquote(text, errors="strict")',
+    ),
+    Mutant(
+        "rest/_asgi_transcoding.py", "a misspelt field of a request is ignored (REST-2)",
+        "ParseDict(given, message, ignore_unknown_fields=False,",
+        "ParseDict(given, message, ignore_unknown_fields=True,",
+    ),
+    Mutant(
+        "rest/_asgi_transcoding.py", "of a value in the path and another in the body, that of the body counts (REST-2)",
+        "elif target[key] != value:",
+        "elif not key:",
+    ),
+    Mutant(
+        "rest/_asgi_transcoding.py", "a start is acknowledged that no worker can read (REST-2)",
+        "return message if depth_of(fields) < _SHALLOW else self._read(message.SerializeToString())",
+        "return message",
+    ),
+    Mutant(
+        "rest/_asgi_documents.py", "a request may come as bytes, in the form of a payload (REST-2)",
+        "        if descriptor.full_name == _ANY:\n",
+        "        if descriptor.full_name == _ANY or value.keys() == _OPAQUE:\n",
+    ),
+    Mutant(
+        "rest/_asgi_documents.py", "bytes lose what is no base64 (REST-2)",
+        "elif field.type == field.TYPE_BYTES and _BASE64.fullmatch(value) is None:",
+        "elif field.type == field.TYPE_BYTES and not value.isprintable():",
+    ),
+    Mutant(
+        "rest/_asgi_errors.py", "a code that is none breaks the answer (REST-2)",
+        "code = status.code if isinstance(status.code, Code) and status.code is not Code.OK else Code.UNKNOWN",
+        "code = Code(status.code)",
+    ),
+    Mutant(
+        "rest/_asgi_errors.py", "a Retry-After is rounded down (WAIT-8)",
+        "seconds = delay.seconds + (delay.nanos > 0)",
+        "seconds = delay.seconds",
+    ),
+    Mutant(
+        "rest/_asgi_bodies.py", "a length beside parts counts: a start goes without its body (REST-2)",
+        'length = None if b"transfer-encoding" in headers else headers.get(b"content-length")',
+        'length = headers.get(b"content-length")',
+    ),
+    Mutant(
+        "rest/_asgi_bodies.py", "the last part of a body may be of any size (REST-2)",
+        "if len(body) + len(part) > limit:",
+        "if len(body) > limit:",
+    ),
+    Mutant(
+        "rest/_asgi_bodies.py", "bodies are not counted together (REST-2)",
+        "if size > 0 and self._buffered + size > self._limits.max_buffered_bytes:",
+        "if size > self._limits.max_buffered_bytes:",
+    ),
+    # -- asking over HTTP (REST) ----------------------------------------------------------------------------------
+    Mutant(
+        "_http.py", "a name with dot segments leads to another path (REST-1)",
+        'if "." in value and not {".", ".."}.isdisjoint(value.split("/")):',
+        'if value in {".", ".."}:',
+    ),
+    Mutant(
+        "_http.py", "a value is put into a path as it is (REST-1)",
+        'path.append(quote(value, safe="/"))',
+        "path.append(value)",
+    ),
+    Mutant(
+        "_http.py", "a Retry-After without a zone is read in that of this machine (WAIT-8)",
+        "read.replace(tzinfo=dt.UTC)",
+        "read",
+    ),
+    Mutant(
+        "_http.py", "a 504 of a proxy ends a wait (WAIT-6)",
+        "504: Code.DEADLINE_EXCEEDED,",
+        "504: Code.INTERNAL,",
+    ),
+    Mutant(
+        "rest/_replies.py", "a gzip bomb is decompressed, and measured afterwards (REST-2)",
+        "chunk = self._gzip.decompress(chunk, self._limit - self._size + 1)",
+        "chunk = self._gzip.decompress(chunk)",
+    ),
+    Mutant(
+        "rest/_replies.py", "what follows a gzip is collected without end (REST-2)",
+        "if self._gzip.unused_data:",
+        "if self._gzip.unused_data is None:",
+    ),
+    Mutant(
+        "rest/_replies.py", "Retry-After does not count where there is a RetryInfo (WAIT-8)",
+        "retry_after=max(",
+        "retry_after=_asked_for(status) or max(",
+    ),
+    Mutant(
+        "rest/_replies.py", "a 404 of the service about an operation means that there is no WaitOperation (WAIT-5)",
+        "return _error_of(reply) is None or status.message",
+        "return _error_of(reply) is not None or status.message",
+    ),
+    Mutant(
+        "rest/_replies.py", "a redirect shows the keys that it echoes (REST-1)",
+        'where = _TAIL.sub("", reply.headers.get("location", ""))',
+        'where = reply.headers.get("location", "")',
+    ),
+    Mutant(
+        "rest/_requests.py", "a field that the path binds is sent twice (REST-1)",
+        "document = _without(document, found.place)",
+        "_without(document, found.place)",
+    ),
+    Mutant(
+        "rest/_requests.py", "a list under a parent that no path can carry becomes a list of everything (REST-1)",
+        "if name and not template.fields:",
+        "if name is None and not template.fields:",
+    ),
+    Mutant(
+        "rest/_bindings.py", "a binding that would lose the name is accepted (REST-1)",
+        'if bound != ("name",) and (bound or field.name != "list"):',
+        'if bound not in {("name",), ()}:',
+    ),
+    Mutant(
+        "rest/_httpx_errors.py", "a wait ends when a server over HTTP/2 closes its connection (WAIT-6, WAIT-12)",
+        'case httpx.LocalProtocolError() if "header" in text.lower():',
+        "case httpx.LocalProtocolError():",
+        tests=("pair/test_rest_connecting.py",),
+    ),
+    Mutant(
+        "rest/_httpx_errors.py", "a header of the caller's says where a request ends (REST-1)",
+        "taken = {key for key, _ in ours} | _FRAMING",
+        "taken = {key for key, _ in ours}",
+        tests=("pair/test_rest_client.py::test_where_a_request_ends",),
+    ),
+    Mutant(
+        "rest/_httpx_async.py", "a redirect is followed where the HTTP client says so (REST-1)",
+        "send(request, stream=True, follow_redirects=False)",
+        "send(request, stream=True)",
+        tests=("pair/test_rest_faults.py::test_redirects_are_not_followed",),
+    ),
+    Mutant(
+        "rest/_httpx_async.py", "WaitOperations are never counted off again (WAIT-5)",
+        "            self._waits.release()\n",
+        "            pass\n",
+        tests=("pair/test_rest_connections.py::test_one_wait_after_the_other",),
+    ),
+    Mutant(
+        "rest/_httpx_async.py", "closing a client closes the HTTP client that it was given (REST-1)",
+        "if self._own:",
+        "if self._client:",
+        tests=("pair/test_rest_faults.py::test_a_given_http_client_stays_open",),
     ),
 )  # fmt: skip
 

@@ -39,6 +39,8 @@ __all__ = ["any_from_json", "any_to_json", "is_plain", "message_from_json"]
 FindUrl = Callable[[str], "MessageType[Any] | None"]
 """Finds the message type a type URL names; None for unknown, malformed or untrusted ones."""
 
+_Holes = list[tuple[any_pb2.Any, JsonObject]]
+
 _ANY: Final = any_pb2.Any.DESCRIPTOR.full_name
 _BYTES_KEY: Final = "@bytes"
 
@@ -67,6 +69,9 @@ def any_to_json(type_url: str, value: bytes, find: FindUrl) -> JsonObject:
 
     A payload that is nested, itself or through others, beyond `MAX_NESTING` levels is opaque as a whole.
     """
+    kind = find(type_url)
+    if kind is None or _is_shallow(kind.descriptor):  # which most are: nothing is in it that what follows looks for
+        return _render_one(type_url, value, kind)[0]
     try:
         return _render(type_url, value, find)
     except NestingError:
@@ -80,7 +85,7 @@ def _render(type_url: str, value: bytes, find: FindUrl) -> JsonObject:
         url, data, target, depth = work.pop()
         if depth > MAX_NESTING:
             raise NestingError(f"payloads nested more than {MAX_NESTING} levels deep", actual=type_url)
-        rendered, nested = _render_one(url, data, find)
+        rendered, nested = _render_one(url, data, find(url))
         target.clear()
         target.update(rendered)
         work.extend((any_.type_url, any_.value, place, depth + 1) for any_, place in nested)
@@ -90,8 +95,7 @@ def _render(type_url: str, value: bytes, find: FindUrl) -> JsonObject:
     return root
 
 
-def _render_one(url: str, data: bytes, find: FindUrl) -> tuple[JsonObject, list[tuple[any_pb2.Any, JsonObject]]]:
-    kind = find(url)
+def _render_one(url: str, data: bytes, kind: MessageType[Any] | None) -> tuple[JsonObject, _Holes]:
     if kind is None:
         return opaque(url, data), []
     from google.protobuf import json_format
@@ -139,11 +143,11 @@ class _Stencil:
                 self._taken.append(any_pb2.Any(type_url=found.type_url, value=found.value))
                 _fill(found, _mark(f"{token}{len(self._taken) - 1}"))
 
-    def holes(self, rendered: JsonObject) -> list[tuple[any_pb2.Any, JsonObject]]:
+    def holes(self, rendered: JsonObject) -> _Holes:
         """Each ``Any`` taken out, with the object in the rendered JSON it belongs into."""
         if not self._taken:
             return []
-        found: list[tuple[any_pb2.Any, JsonObject]] = []
+        found: _Holes = []
         stack: list[Json] = [rendered]
         while stack:
             item = stack.pop()
@@ -198,37 +202,40 @@ def nested_anys(message: Message) -> Iterator[any_pb2.Any]:
 @functools.lru_cache(maxsize=1024)
 def _reaches_any(descriptor: Descriptor) -> bool:
     """Whether a message of this type, or one it holds, may hold an ``Any``. Most cannot, and are spared the walk."""
-    seen: set[str] = set()
-    stack = [descriptor]
-    while stack:
-        current = stack.pop()
-        if current.full_name == _ANY:
-            return True
-        if current.full_name in seen:
-            continue
-        seen.add(current.full_name)
-        if current.is_extendable:
-            return True
-        stack.extend(field.message_type for field in current.fields if field.message_type is not None)  # pyright: ignore[reportUnnecessaryComparison]
-    return False
+    return any(kind.full_name == _ANY or kind.is_extendable for kind in _types_within(descriptor))
 
 
 @functools.lru_cache(maxsize=1024)
 def _may_hold_bytes_as_text(descriptor: Descriptor) -> bool:
     """Whether a string in this message, or in one it holds, may be no UTF-8: proto3 forbids it, its elders do not."""
+    return any(not kind.file.serialized_pb.endswith(_PROTO3) for kind in _types_within(descriptor))
+
+
+def _types_within(descriptor: Descriptor) -> Iterator[Descriptor]:
+    """A type, and all those that messages of it may hold, each once."""
     seen: set[str] = set()
     stack = [descriptor]
     while stack:
         current = stack.pop()
-        if current.full_name in seen:
-            continue
-        seen.add(current.full_name)
-        if not current.file.serialized_pb.endswith(_PROTO3):
-            return True
-        stack.extend(field.message_type for field in current.fields if field.message_type is not None)  # pyright: ignore[reportUnnecessaryComparison]
-    return False
+        if current.full_name not in seen:
+            seen.add(current.full_name)
+            yield current
+            stack.extend(field.message_type for field in current.fields if field.message_type is not None)  # pyright: ignore[reportUnnecessaryComparison]
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_shallow(descriptor: Descriptor) -> bool:
+    """Whether messages of this type hold no payloads, and no message that may hold another one of its own type."""
+    levels = 0
+    level = {descriptor.full_name: descriptor}
+    while level and levels < _SHALLOW:
+        levels += 1
+        fields = [field for current in level.values() for field in current.fields]
+        level = {field.message_type.full_name: field.message_type for field in fields if field.message_type is not None}  # pyright: ignore[reportUnnecessaryComparison]
+    return not level and not _reaches_any(descriptor)
+
+
+_SHALLOW: Final = MAX_NESTING // 4  # levels of messages: in JSON each is an object, and may be within an array
 _PROTO3: Final = b"b\x06proto3"  # the last field of a FileDescriptorProto: syntax, "proto3"
 
 

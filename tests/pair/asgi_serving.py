@@ -177,12 +177,22 @@ def bound(register: Register = library, *, store: Any = None, **arguments: Any) 
 
 
 async def called(
-    app: Any, verb: str, raw: bytes, body: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = ()
+    app: Any,
+    verb: str,
+    raw: bytes,
+    body: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    announce: bool = True,
 ) -> Reply:
-    """One request, without anybody in between who would mend its target: a path and a query as they were sent."""
+    """One request, without anybody in between who would mend its target: a path and a query as they were sent.
+
+    A body has the headers of one, unless they are not to be announced.
+    """
     path, _, query = raw.partition(b"?")
     sent: list[MutableMapping[str, Any]] = []
-    given = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))] if body else []
+    announced = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    given = announced if body and announce else []
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": verb, "scheme": "http", "root_path": "",
         "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query, "headers": [*given, *headers],

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from starlette.requests import Request
 
-from longrunning.server import Access, Call, MemoryStore, Rpc
+from longrunning.server import Access, Call, MemoryStore, Rpc, SqliteStore
 from tests.pair.asgi_serving import ABSENT, IMPORT, Reply, Site, called, site
 from tests.pair.callers import ACCESS, Tenants
 from tests.pair.serving import PARENT
@@ -63,6 +64,13 @@ def test_what_an_authorizer_sees() -> None:
     assert start.header("x-tenant") == "a b"
     assert dict(start.headers)["key-bin"] == b"\xff\xff"
     assert dict(start.headers)["bad-bin"] == b"?"
+    assert [start.header(key) for key in ("key-bin", "bad-bin", "X-Tenant", "absent", "\u20ac")] == [
+        "\xff\xff",
+        "?",
+        None,
+        None,
+        None,
+    ]
     assert all(key == key.lower() for key, _ in start.headers)
     assert start.peer.startswith("ipv4:127.0.0.1:")
     transport: Any = start.transport
@@ -85,6 +93,7 @@ def test_servers_that_are_careless_about_headers() -> None:
 
     run(scenario())
     [call] = seeing.calls
+    assert call.header("x-tenant") == "ü"
     assert call.headers == (("x-tenant", "ü"),)
 
 
@@ -100,11 +109,13 @@ async def _of_all(here: Site, name: str, token: str) -> dict[str, Reply]:
 
 @pytest.mark.parametrize("awaited", [False, True])
 @pytest.mark.parametrize("sockets", [False, True])
-def test_what_is_denied_looks_absent(awaited: bool, sockets: bool) -> None:
+@pytest.mark.parametrize("sqlite", [False, True], ids=["memory", "sqlite"])
+def test_what_is_denied_looks_absent(awaited: bool, sockets: bool, sqlite: bool, tmp_path: Path) -> None:
     """An operation of another tenant, and one that is denied, is answered to the byte like one that does not exist (AUTH-3)."""
 
     async def scenario() -> None:
-        async with site(sockets=sockets, authorizer=Tenants(awaited=awaited)) as here:
+        store = SqliteStore(tmp_path / "operations.db") if sqlite else MemoryStore()
+        async with site(sockets=sockets, authorizer=Tenants(awaited=awaited), store=store) as here:
             path = f"/v1/{PARENT}/books:import"
             name = (await here.ask("POST", path, {}, headers={"token": "alice"})).ok["name"]
             for token in ("bob", "mallory"):

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from longrunning import Code, OperationError, Status
-from longrunning.rest import HttpLimits, asgi_app
+from longrunning.rest import asgi_app
 from longrunning.server import Access, Call, MemoryStore, Rpc
 from tests.pair.asgi_serving import ABSENT, IMPORT, Reply, bound, called, listening, site, spoken
 from tests.pair.serving import PARENT, Gate, eventually, handled
@@ -102,6 +102,9 @@ BAD: Final[dict[str, tuple[bytes, tuple[int, str]]]] = {
     "bytes in JSON": (request(b"POST", START, JSON, b'{"uri":"\xff"}'), INVALID),
     "depth": (request(b"POST", START, JSON, NESTED), INVALID),
     "more depth": (request(b"POST", START, JSON, b'{"a":' * 200_000), INVALID),
+    "a payload as a body": (request(b"POST", b"/v1/shelves", JSON, b'{"@type":"x","@bytes":"/w=="}'), INVALID),
+    "a field by both of its names": (request(b"POST", b"/v1/shelves", JSON, b'{"bookCount":1,"book_count":2}'), INVALID),
+    "a number that is none": (request(b"POST", START, JSON, b'{"count":"1_0"}'), INVALID),
     "an unknown field": (request(b"POST", START, JSON, b'{"nosuch":1}'), INVALID),
     "a field of another type": (request(b"POST", START, JSON, b'{"uri":{"a":1}}'), INVALID),
     "another parent": (request(b"POST", START, JSON, b'{"parent":"shelves/2"}'), INVALID),
@@ -175,57 +178,6 @@ def test_good_requests_that_look_odd() -> None:
     run(scenario())
 
 
-def test_a_body_in_parts_that_is_too_large() -> None:
-    """A body of unknown length is given up as soon as it has more than it may have (REST-2)."""
-
-    async def scenario() -> None:
-        limits = HttpLimits(max_body_bytes=10_000, max_control_bytes=1000)
-        async with site(sockets=True, app={"limits": limits}) as here:
-            port = here.client.base_url.port
-            assert port is not None
-            part = b"3e8\r\n" + b" " * 1000 + b"\r\n"
-            for target, count in ((START, 11), (b"/v1/" + NAME + b":wait", 2)):
-                head = request(b"POST", target, JSON + b"transfer-encoding: chunked\r\n", close=False)
-                reply = read(await spoken(port, head, *[part] * count))  # and it does not end
-                assert reply.problem == (413, "RESOURCE_EXHAUSTED")
-                assert reply.headers["connection"] == "close"
-
-    run(scenario())
-
-
-def test_a_large_body_is_not_asked_for() -> None:
-    """A caller that asks before it sends is told at once that it is too much (REST-2, RFC 9110)."""
-
-    async def scenario() -> None:
-        async with site(sockets=True) as here:
-            port = here.client.base_url.port
-            assert port is not None
-            asking = JSON + b"expect: 100-continue\r\ncontent-length: 50000000\r\n"
-            answer = await spoken(port, request(b"POST", START, asking, close=False))
-            assert answer.startswith(b"HTTP/1.1 413")
-            fitting = JSON + b"expect: 100-continue\r\ncontent-length: 2\r\n"
-            answer = await spoken(port, request(b"POST", START, fitting), b"{}", pause=0.1)
-            assert answer.startswith(b"HTTP/1.1 100")
-            assert b"HTTP/1.1 200" in answer
-
-    run(scenario())
-
-
-def test_bodies_of_some_size() -> None:
-    """A body as large as it may be is read, parsed aside, and stored; what is too large as a message is refused (REST-2)."""
-
-    async def scenario() -> None:
-        async with site(sockets=True) as here:
-            reply = await here.ask("POST", START.decode(), {"uri": "x" * 4_000_000})
-            assert reply.status == 200
-            big = b'{"uri":"' + b"\\u0001" * 600_000 + b'"}'
-            assert (await here.ask("POST", START.decode(), big)).status == 200
-            wide = json.dumps({f"a{number}": [] for number in range(200_000)}).encode()
-            assert (await here.ask("POST", START.decode(), wide)).problem == INVALID
-
-    run(scenario())
-
-
 # -- anything at all ----------------------------------------------------------------------------------------------
 
 TARGETS: Final = st.sampled_from([START, b"/v1/" + NAME, b"/v1/" + NAME + b":wait", b"/v1/" + NAME + b":cancel",
@@ -276,91 +228,6 @@ def test_any_request(verb: str, target: bytes, query: bytes, body: bytes, header
 
 
 # -- in pieces, and slowly ----------------------------------------------------------------------------------------
-
-
-def test_a_body_that_does_not_come() -> None:
-    """A body that is not complete in time is 408, and the connection is closed (REST-2)."""
-
-    async def scenario() -> None:
-        async with site(sockets=True, app={"limits": HttpLimits(body_timeout=0.3)}) as here:
-            port = here.client.base_url.port
-            assert port is not None
-            head = request(b"POST", START, JSON + b"content-length: 100\r\n", close=False)
-            for drops in (0, 1, 90):  # the last is slower than anybody waits, and never idle
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(head)
-                dropping = asyncio.create_task(_drop(writer, drops))
-                reply = read(await asyncio.wait_for(reader.read(), 10))
-                assert reply.problem == (408, "DEADLINE_EXCEEDED")
-                assert reply.headers["connection"] == "close"
-                dropping.cancel()
-                writer.close()
-
-    run(scenario())
-
-
-async def _drop(writer: asyncio.StreamWriter, count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0.01)
-        writer.write(b" ")
-
-
-def test_a_caller_that_goes_away_in_the_middle(caplog: pytest.LogCaptureFixture) -> None:
-    """Half a request whose sender goes away starts nothing, fails nothing, and leaves nothing in memory (REST-2)."""
-
-    async def scenario() -> None:
-        async with site(sockets=True) as here:
-            port = here.client.base_url.port
-            assert port is not None
-            body = b'{"uri":"' + b"x" * 60_000
-            head = request(b"POST", START, JSON + b"content-length: 100000\r\n", close=False)
-            for end in (20, 80, len(head), len(head) + 5, len(head) + len(body)):
-                for _ in range(10):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.write((head + body)[:end])
-                    await writer.drain()
-                    writer.transport.abort()
-            edge: Any = here.app.routes[0]
-            await eventually(lambda: edge._bodies._buffered == 0, what="the bodies to be forgotten")
-            assert (await here.get(f"/v1/{PARENT}/operations")).ok == {}
-
-    with caplog.at_level(logging.WARNING):
-        run(scenario())
-    assert not caplog.records
-
-
-def test_many_bodies_under_way() -> None:
-    """Bodies under way are bounded all together, and those who send little are served meanwhile (REST-2)."""
-
-    async def scenario() -> None:
-        limits = HttpLimits(max_body_bytes=200_000, max_buffered_bytes=1_000_000, body_timeout=20)
-        async with site(sockets=True, app={"limits": limits}) as here:
-            port = here.client.base_url.port
-            assert port is not None
-            head = request(b"POST", START, JSON + b"content-length: 190000\r\n", close=False)
-            connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-            for _ in range(20):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.write(head + b'{"uri":"' + b"x" * 180_000)
-                connections.append((reader, writer))
-            edge: Any = here.app.routes[0]
-            await eventually(lambda: edge._bodies._buffered > 500_000, what="the bodies to arrive")
-            refused = 0
-            for reader, writer in connections:
-                answer = asyncio.create_task(reader.read(10_000))
-                await asyncio.wait({answer}, timeout=0.05)
-                if answer.done():
-                    assert read(answer.result()).problem == (429, "RESOURCE_EXHAUSTED")
-                    refused += 1
-                answer.cancel()
-                writer.close()
-            assert refused >= 14
-            assert edge._bodies._buffered <= 1_000_000
-            assert (await here.get(f"/v1/{PARENT}/operations")).ok == {}
-            await eventually(lambda: edge._bodies._buffered == 0, what="the bodies to be forgotten")
-            assert (await here.outcome())["done"]
-
-    run(scenario())
 
 
 def test_who_waits_and_goes_away() -> None:

@@ -10,17 +10,18 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+import grpc
 import pytest
 from google.protobuf import json_format
 from google.rpc import error_details_pb2
 
 from example.library.v1 import library_pb2
-from longrunning import Code, HttpBinding, LroMethod, OperationError, Status, TypeRegistry, UnknownPayload
+from longrunning import Code, HttpBinding, LroMethod, Operation, OperationError, Status, TypeRegistry, UnknownPayload
 from longrunning.errors import StoreUnavailableError
 from longrunning.rest import OperationsBindings
 from longrunning.server import Access, Call, LocalExecutor, MemoryStore
 from tests.pair.asgi_serving import ABSENT, IMPORT, Reply, Site, called, site
-from tests.pair.callers import FIVE, ON_ONE, Caller, Said
+from tests.pair.callers import FIVE, ON_ONE, Caller, Said, Tenants
 from tests.pair.meddling import Meddled, failing
 from tests.pair.serving import PARENT, Gate, handled, imports
 from tests.pair.test_server_hostile import MALFORMED_NAMES, PARENTS_OF_NOTHING, UNKNOWN_NAMES
@@ -246,20 +247,23 @@ def test_faults() -> None:
 
     async def scenario() -> None:
         store = Meddled(MemoryStore())
-        store.before["get"] = failing(StoreUnavailableError("the disk /var/lib/operations is gone"))
-        store.before["create"] = failing(AssertionError("a fault of ours, with a secret in it"))
         async with site(with_grpc=True, store=store) as here:
             both = Both(here)
-            assert await both.about("GetOperation", ABSENT) is Code.UNAVAILABLE
-            assert await both.about("WaitOperation", ABSENT) is Code.UNAVAILABLE
-            assert await both.start(library_pb2.ImportBooksRequest(parent=PARENT)) is Code.INTERNAL
+            for error, code in (
+                (StoreUnavailableError("the disk /var/lib/operations is gone"), Code.UNAVAILABLE),
+                (AssertionError("a fault of ours, with a secret in it"), Code.INTERNAL),
+            ):
+                for method in ("get", "list", "request_cancel", "delete", "create"):
+                    store.before[method] = failing(error)
+                said = {rpc: await both.about(rpc, PARENT if rpc == "ListOperations" else ABSENT) for rpc in FIVE}
+                assert said == dict.fromkeys(FIVE, code)
+                assert await both.start(library_pb2.ImportBooksRequest(parent=PARENT)) is code
+            store.before.clear()
 
     run(scenario())
 
 
-@pytest.mark.parametrize(
-    "code", [Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNAVAILABLE, Code.INVALID_ARGUMENT]
-)
+@pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK])
 def test_refusals_of_the_authorizer(code: Code) -> None:
     """What an authorizer refuses is refused the same, and what it denies looks absent the same (AUTH-3, REST-2)."""
 
@@ -281,6 +285,83 @@ def test_refusals_of_the_authorizer(code: Code) -> None:
     run(scenario())
 
 
+def test_what_succeeds() -> None:
+    """What succeeds is answered the same: the operation, be it running, done, failed or of unknown type, and pages of them (REST-1)."""
+    gate = Gate()
+    broken = UnknownPayload("type.googleapis.com/no.Such", b"\x08\x01")
+
+    async def handler(request: Any, context: Any) -> Any:
+        await context.update(library_pb2.ImportBooksMetadata(total=2**31 - 1, percent=50))
+        if request.uri == "fails":
+            raise OperationError(Status(Code.DATA_LOSS, "ü", (error_details_pb2.ErrorInfo(reason="R"), broken)))
+        if request.uri == "waits":
+            await gate.aio(request, context)
+        return library_pb2.ImportBooksResponse(imported=request.count)
+
+    async def scenario() -> None:
+        async with site(handled(IMPORT, handler), with_grpc=True) as here:
+            assert here.grpc is not None
+            caller = Caller(here.grpc.channel)
+            names = [(await here.outcome({"uri": uri}))["name"] for uri in ("x", "fails")]
+            names.append(await here.start({"uri": "waits"}))
+            while "metadata" not in (await here.get(f"/v1/{names[-1]}")).ok:  # noqa: ASYNC110 (of the server nobody hears)
+                await asyncio.sleep(0.01)
+            for name in names:
+                for rpc in ("GetOperation", "WaitOperation"):
+                    verb, suffix = HOW[rpc]
+                    path = f"/v1/{name}{suffix}".encode()
+                    said = await caller.about(rpc, name)
+                    reply = await called(here.app, verb, path, b'{"timeout":"0s"}' if suffix else b"")
+                    assert Operation.from_json(reply.ok, IMPORT).to_proto() == said.operation
+            page = (await caller.list(PARENT)).page
+            listed = (await here.get(f"/v1/{PARENT}/operations")).ok
+            assert [Operation.from_json(item, IMPORT).to_proto() for item in listed["operations"]] == list(
+                page.operations
+            )
+            assert listed.get("nextPageToken", "") == page.next_page_token
+            gate.open()
+            both = Both(here)
+            assert await both.about("CancelOperation", names[0]) is Code.OK
+            for name in names[:2]:  # the second to delete it finds nothing
+                assert (await caller.about("DeleteOperation", name)).code is grpc.StatusCode.OK
+                assert await both.about("GetOperation", name) is Code.NOT_FOUND
+                assert await both.about("DeleteOperation", name) is Code.NOT_FOUND
+
+    run(scenario())
+
+
+def test_page_tokens() -> None:
+    """A page token of one transport is one of the other, to its caller and for its list (PAGE-1, AUTH-3, REST-1)."""
+
+    async def scenario() -> None:
+        async with site(with_grpc=True, authorizer=Tenants()) as here:
+            assert here.grpc is not None
+            for _ in range(4):
+                await here.ask("POST", f"/v1/{PARENT}/books:import", {}, headers={"token": "alice"})
+            caller = Caller.named(here.grpc.channel, "alice")
+            found: list[str] = []
+            token = ""
+            for turn in range(4):
+                if turn % 2:
+                    said = await caller.list(PARENT, page_size=1, page_token=token)
+                    found += said.names
+                    token = said.page.next_page_token
+                else:
+                    query = f"pageSize=1&pageToken={quote(token)}"
+                    page = (await here.get(f"/v1/{PARENT}/operations?{query}", headers={"token": "alice"})).ok
+                    found += [operation["name"] for operation in page["operations"]]
+                    token = page.get("nextPageToken", "")
+                if token:
+                    for who, parent in (("adam", PARENT), ("bob", PARENT), ("alice", "shelves/-")):
+                        query = f"pageSize=1&pageToken={quote(token)}"
+                        reply = await here.get(f"/v1/{parent}/operations?{query}", headers={"token": who})
+                        assert reply.problem == (400, "INVALID_ARGUMENT")
+            assert token == ""
+            assert len(set(found)) == 4
+
+    run(scenario())
+
+
 def _with_request_id() -> LroMethod[Any, Any, Any]:
     file = proto_file("asgi_ids.proto", "asgi_ids")
     add_message(file, "Request", parent="string", request_id="string", text="string")
@@ -297,6 +378,41 @@ def _with_request_id() -> LroMethod[Any, Any, Any]:
 
 async def _imports(request: Any, context: Any) -> Any:
     return library_pb2.ImportBooksResponse()
+
+
+def test_a_start_whose_caller_is_gone() -> None:
+    """A start that is stored while its caller goes away is not lost: sent again, by either transport, it is the same one (SRV-7, REST-2)."""
+    method = _with_request_id()
+    stored, answer = asyncio.Event(), asyncio.Event()
+
+    async def late(*_: Any, **__: Any) -> None:
+        stored.set()
+        await answer.wait()
+
+    async def scenario() -> None:
+        store = Meddled(MemoryStore())
+        store.after["create"] = late
+        async with site(handled(method, _imports), sockets=True, with_grpc=True, store=store) as here:
+            assert here.grpc is not None
+            port = here.client.base_url.port
+            assert port is not None
+            body = b'{"requestId":"id"}'
+            head = (
+                b"POST /v1/%s:start HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            )
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head % (PARENT.encode(), len(body)) + body)
+            await asyncio.wait_for(stored.wait(), 10)
+            writer.transport.abort()
+            await asyncio.sleep(0.1)  # until the server has heard of it
+            answer.set()
+            again = (await here.ask("POST", f"/v1/{PARENT}:start", {"requestId": "id"})).ok["name"]
+            request = method.request_type(parent=PARENT, request_id="id")
+            assert (await Caller(here.grpc.channel).ask(method.path, request)).operation.name == again
+            assert (await here.done(again))["response"]
+            assert len((await here.get(f"/v1/{PARENT}/operations")).ok["operations"]) == 1
+
+    run(scenario())
 
 
 def test_request_ids() -> None:

@@ -103,6 +103,7 @@ DOCUMENT = {
     "name": "n",
     "metadata": {"@type": "t", "percent": 5, "steps": [{"a": 1, "b": 2}, {"b": 3}], "at": {"x": {"y": 1}}},
     "done": True,
+    "response": {"@type": "t", "byKey": {"a_key": {"x": 1}, "aKey": 2, "Ü": 3}},
 }
 
 
@@ -116,6 +117,8 @@ DOCUMENT = {
         ("metadata.at.x.y.z.deeper", {"metadata": {"@type": "t", "at": {"x": {"y": 1}}}}),
         ("metadata.nosuch", {"metadata": {"@type": "t"}}),
         ("name.x", {"name": "n"}),
+        ("response.byKey.a_key", {"response": {"@type": "t", "byKey": {"a_key": {"x": 1}, "aKey": 2}}}),
+        ("response.by_key.a_key.y", {"response": {"@type": "t", "byKey": {"a_key": {}, "aKey": 2}}}),
     ],
 )
 def test_masks(fields: str, left: Any) -> None:

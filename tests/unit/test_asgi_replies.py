@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from google.protobuf import any_pb2, json_format, struct_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, json_format, message_factory, struct_pb2
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 
@@ -99,6 +99,27 @@ def test_unknown_types() -> None:
     assert "@bytes" in written(of_another_server)["response"]
 
 
+@pytest.mark.parametrize("levels", [1, 20, 24, 25, 26, 40, 60])
+def test_chains_of_types(levels: int) -> None:
+    """A payload of types within types is written whole, unless that makes more levels than are read back (TYPE-7, JSON-2)."""
+    file = descriptor_pb2.FileDescriptorProto(name="chain.proto", package="chain", syntax="proto3")
+    for level in range(levels):
+        field: Any = file.message_type.add(name=f"M{level}").field.add(name="m", number=1)
+        field.label, field.type = field.LABEL_REPEATED, field.TYPE_INT32
+        if level + 1 < levels:
+            field.type, field.type_name = field.TYPE_MESSAGE, f".chain.M{level + 1}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    outermost: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("chain.M0"))
+    message = innermost = outermost()
+    expected: Any = [1]
+    for _ in range(levels - 1):
+        innermost, expected = innermost.m.add(), [{"m": expected}]
+    innermost.m.append(1)
+    response = written(responding(message), registry=TypeRegistry.from_pool(pool))["response"]
+    assert response == {"@type": U + "chain.M0", **({"m": expected} if levels < 48 else {"@bytes": response["@bytes"]})}
+
+
 # -- enums as numbers ---------------------------------------------------------------------------------------------
 
 
@@ -185,7 +206,7 @@ def test_what_is_remembered_is_bounded() -> None:
         large = any_of(ANIMAL(name="x" * 90_000)).SerializeToString()
         text(writer, record(name=f"{NAME}{number}", metadata=shelf, done=True, result=large))
     entries = inside._remembered._entries
-    held = sum(len(sent) + len(of.result or b"") for of, sent, _ in entries.values())
+    held = sum(len(answer.body) + len(content[-1] or b"") for content, answer, _ in entries.values())
     assert 0 < held <= inside._remembered._size <= 16 << 20
     text(writer, record(name="huge", done=True, result=any_of(ANIMAL(name="x" * (1 << 20))).SerializeToString()))
     assert "huge" not in entries

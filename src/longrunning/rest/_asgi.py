@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -40,11 +40,9 @@ class _Application(Starlette):
             return super().build_middleware_stack()
         router, routes = self.router, self.router.routes
 
-        async def stack(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and len(routes) == 1:
-                await routes[0].handle(scope, receive, send)
-            else:
-                await router(scope, receive, send)
+        def stack(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            alone = scope["type"] == "http" and len(routes) == 1
+            return routes[0].handle(scope, receive, send) if alone else router(scope, receive, send)
 
         return stack
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final, final
 
@@ -15,7 +16,7 @@ from ..status import Code
 from ._asgi_errors import HttpRefusal, refuse_with
 from ._asgi_limits import HttpLimits
 
-__all__ = ["Bodies", "Gone", "Receive", "Scope", "demand_none", "parsed"]
+__all__ = ["Bodies", "Gone", "Receive", "Room", "Scope", "demand_none", "parsed"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,14 +36,20 @@ class Bodies:
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
         self._buffered = 0
+        self._lock = threading.Lock()  # an application may be served on several event loops
 
-    async def read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
+    def room(self) -> Room:
+        """Room for one body: it counts from its first byte until it is left."""
+        return Room(self)
+
+    async def read(self, scope: Scope, receive: Receive, limit: int, room: Room) -> bytes:
         """Reads a body of JSON; empty where there is none.
 
         Args:
             scope: The request.
             receive: What gives its parts.
             limit: Bytes it may have.
+            room: Where it counts.
 
         Raises:
             HttpRefusal: 408, 413 or 415.
@@ -55,7 +62,6 @@ class Bodies:
             return b""
         if announced is not None:
             _demand_json(headers, _CLOSE)
-        taken = 0
         body = bytearray()
         try:
             async with asyncio.timeout(self._limits.seconds("body_timeout")):
@@ -65,26 +71,59 @@ class Bodies:
                     if message["type"] != "http.request":
                         raise Gone
                     part: bytes = message.get("body", b"")
-                    self._take(len(part))
-                    taken += len(part)
-                    if taken > limit:
+                    if len(body) + len(part) > limit:
                         raise _too_large(limit)
+                    room.take(len(part))
                     body += part
                     more = bool(message.get("more_body", False))
         except TimeoutError:
             text = f"the body was not complete after {self._limits.seconds('body_timeout'):g} s"
             raise refuse_with(408, Code.DEADLINE_EXCEEDED, text, _CLOSE) from None
-        finally:
-            self._buffered -= taken
         if body and announced is None:
             _demand_json(headers)
         return bytes(body)
 
-    def _take(self, size: int) -> None:
-        self._buffered += size
-        if self._buffered > self._limits.max_buffered_bytes:
-            self._buffered -= size
-            raise refuse(Code.RESOURCE_EXHAUSTED, "too many large requests are under way; try again")
+    def count(self, size: int) -> None:
+        """Counts bytes that come, or with a minus go.
+
+        Raises:
+            Refusal: RESOURCE_EXHAUSTED: there is no room for them.
+        """
+        with self._lock:
+            if size > 0 and self._buffered + size > self._limits.max_buffered_bytes:
+                raise refuse(Code.RESOURCE_EXHAUSTED, "too many large requests are under way; try again")
+            self._buffered += size
+
+
+@final
+class Room:
+    """What one body takes of the bytes that there may be at once; left at the end of a ``with``, or before."""
+
+    __slots__ = ("_bodies", "_taken")
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """Counts bytes that have come.
+
+        Raises:
+            Refusal: RESOURCE_EXHAUSTED: there is no room for them.
+        """
+        self._bodies.count(size)
+        self._taken += size
+
+    def leave(self) -> None:
+        """Gives back what was taken: the body is not needed any more."""
+        self._bodies.count(-self._taken)
+        self._taken = 0
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
 
 def _headers(scope: Scope) -> Mapping[bytes, bytes]:
@@ -98,7 +137,8 @@ def _headers(scope: Scope) -> Mapping[bytes, bytes]:
 
 def _announced(headers: Mapping[bytes, bytes], limit: int) -> int | None:
     """The length that the headers announce; ``None`` for a body that ends when it ends."""
-    length = headers.get(b"content-length")
+    # Where a server lets both through, a body that is sent in parts ends when it ends (RFC 9112, 6.3).
+    length = None if b"transfer-encoding" in headers else headers.get(b"content-length")
     if length is not None and length.isdigit():  # otherwise the ASGI server has refused it, or will
         if len(length) > 18 or int(length) > limit:
             raise _too_large(limit)

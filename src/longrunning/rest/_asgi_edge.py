@@ -100,7 +100,7 @@ class Edge(BaseRoute):
                 await _send(_GONE, scope, send)
             return
         except Exception as error:  # noqa: BLE001 (told apart, logged and answered there)
-            answer = problem(error, f"{scope['method']} {ascii(scope['path'])[:_SHOWN]}")
+            answer = problem(error, f"{scope['method']} {scope['path'][:_SHOWN]!a}")
         await _send(answer, scope, send)
 
     # -- answering -----------------------------------------------------------------------------------------------
@@ -123,11 +123,13 @@ class Edge(BaseRoute):
             most=self._limits.max_query_parameters,
         )
         if route.transcoder.takes_body:
-            request = await self._with_body(route, variables, parameters, scope, receive)
-        else:
-            demand_none(scope)
-            request = route.transcoder.message(variables, parameters, None)
-        serving = self._serve(route, _call_of(route, request, scope), request, options)
+            return await self._with_body(route, variables, parameters, options, scope, receive)
+        demand_none(scope)
+        # Polls are this, by the thousand: no message is made to hold the name.
+        if route.rpc is Rpc.GET and not parameters and (name := variables.get("name")):
+            return await self._serve(route, _call_of(route, name, None, scope), None, options)
+        request = route.transcoder.message(variables, parameters, None)
+        serving = self._serve(route, _call_of(route, *_asked_of(route, request), scope), request, options)
         if route.rpc is Rpc.WAIT or route.rpc is Rpc.START:
             return await _while_connected(receive, serving)
         return await serving  # which takes no longer than noticing that the caller went away
@@ -145,24 +147,38 @@ class Edge(BaseRoute):
             raise refuse(Code.INVALID_ARGUMENT, str(error)) from None
 
     async def _with_body(
-        self, route: Route, variables: dict[str, str], parameters: Parameters, scope: Scope, receive: Receive
-    ) -> Any:
-        limit = self._limits.max_body_bytes if route.rpc is Rpc.START else self._limits.max_control_bytes
-        body = await self._bodies.read(scope, receive, limit)
+        self,
+        route: Route,
+        variables: dict[str, str],
+        parameters: Parameters,
+        options: Options,
+        scope: Scope,
+        receive: Receive,
+    ) -> Answer:
+        starts = route.rpc is Rpc.START
+        limit = self._limits.max_body_bytes if starts else self._limits.max_control_bytes
+        with self._bodies.room() as room:
+            body = await self._bodies.read(scope, receive, limit, room)
 
-        def made() -> Any:
-            return route.transcoder.message(variables, parameters, parsed(body) if body else None)
+            def made() -> Any:
+                return route.transcoder.message(variables, parameters, parsed(body) if body else None)
 
-        if len(body) > _LARGE:
-            async with self._parsing.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-                return await asyncio.to_thread(made)
-        return made()
+            if len(body) > _LARGE:
+                async with self._parsing.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+                    request = await asyncio.to_thread(made)
+            else:
+                request = made()
+            if not starts:  # otherwise the request is in memory for as long as it takes to store it
+                room.leave()
+            serving = self._serve(route, _call_of(route, *_asked_of(route, request), scope), request, options)
+            return await serving if route.rpc is Rpc.CANCEL else await _while_connected(receive, serving)
 
     async def _serve(self, route: Route, call: Call, request: Any, options: Options) -> Answer:
         service, replies = self._server.service, self._replies
         match route.rpc:
             case Rpc.GET:
-                return await replies.operation(await self._asked(service.get(call)), options)
+                record = await self._asked(service.get(call))
+                return replies.remembered(record, options) or await replies.operation(record, options)
             case Rpc.WAIT:
                 seconds = self._limits.seconds("max_wait")
                 if request.HasField("timeout"):
@@ -280,34 +296,47 @@ async def _disconnected(receive: Receive) -> None:
 # -- the call -----------------------------------------------------------------------------------------------------
 
 
-def _call_of(route: Route, request: Any, scope: Scope) -> Call:
+def _asked_of(route: Route, request: Any) -> tuple[str, Any]:
+    """The operation that is asked for; for a start, the request."""
+    return ("", request) if route.registered is not None else (request.name, None)
+
+
+def _call_of(route: Route, name: str, request: Any, scope: Scope) -> Call:
     """The call; what it takes to know more of the caller is read when it is asked for."""
-    start = route.registered is not None
     return Call(
         route.rpc,
-        "" if start else request.name,
-        method=route.what if start else "",
-        request=request if start else None,
+        name,
+        method=route.what if route.registered is not None else "",
+        request=request,
         headers=lambda: _headers(scope["headers"]),
+        header=lambda key: _header(scope["headers"], key),
         peer=lambda: _peer(scope.get("client")),
-        transport=Request(scope),
+        transport_of=lambda: Request(scope),
     )
 
 
+def _header(raw: Iterable[tuple[bytes, bytes]], key: str) -> str | None:
+    wanted = key.encode("latin-1", "replace")
+    for name, value in raw:
+        if name == wanted or name.lower() == wanted:
+            return (_binary(value) if wanted.endswith(b"-bin") else value).decode("latin-1")
+    return None
+
+
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str | bytes]]:
-    headers: list[tuple[str, str | bytes]] = [
-        (name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in raw
-    ]
-    return [(name, _binary(value) if name[-4:] == "-bin" else value) for name, value in headers]
+    headers: list[tuple[str, str | bytes]] = []
+    for name, value in raw:
+        key = name.lower()
+        headers.append((key.decode("latin-1"), _binary(value) if key.endswith(b"-bin") else value.decode("latin-1")))
+    return headers
 
 
-def _binary(value: str | bytes) -> bytes:
+def _binary(value: bytes) -> bytes:
     """The value of a binary header, as gRPC writes it over HTTP: base64, padded or not."""
-    encoded = value if isinstance(value, bytes) else value.encode("latin-1")
     try:
-        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
+        return base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
     except (binascii.Error, ValueError):
-        return encoded
+        return value
 
 
 def _peer(client: tuple[str, int] | None) -> str:

@@ -24,7 +24,8 @@ class HttpLimits:
     Attributes:
         max_body_bytes: Size of a request body that starts an operation; a larger one is answered with 413, unread.
         max_control_bytes: The same for cancelling and waiting, whose bodies hold next to nothing.
-        max_buffered_bytes: Size of all bodies under way at once; a body beyond it is answered with 429.
+        max_buffered_bytes: Size of all bodies under way at once, those of starts until they are stored; a body beyond it is
+            answered with 429.
         body_timeout: How long a request body may take to arrive; then the answer is 408.
         max_path_bytes: Length of a path; a longer one is answered with 414.
         max_query_parameters: How many query parameters a request may have.

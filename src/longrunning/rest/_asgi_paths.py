@@ -14,7 +14,7 @@ Source: http.proto (``google.api.HttpRule``), RFC 3986 section 6.2.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Generic, TypeVar, final
 from urllib.parse import quote, unquote
 
@@ -122,7 +122,7 @@ class PathTable(Generic[T]):
     def __init__(self) -> None:
         self._entries: list[tuple[PathPattern, T]] = []
         self._regex: re.Pattern[str] | None = None
-        self._by_mark: dict[int, tuple[T, PathPattern, int]] = {}
+        self._by_mark: dict[int, tuple[T, PathPattern, Sequence[tuple[str, int]]]] = {}
 
     def add(self, pattern: PathPattern, value: T) -> None:
         """Adds one, behind the others."""
@@ -147,9 +147,8 @@ class PathTable(Generic[T]):
         if found is None:
             return None
         assert found.lastindex is not None
-        value, pattern, first = self._by_mark[found.lastindex]
-        texts = found.groups()[first : found.lastindex - 1]
-        variables = dict(zip(pattern.variables, texts, strict=True))
+        value, pattern, groups = self._by_mark[found.lastindex]
+        variables = {field: found[group] for field, group in groups}
         if "%" in path:
             for field, kind in pattern.variables.items():
                 variables[field] = _decoded(variables[field], several=kind != "*")
@@ -159,9 +158,9 @@ class PathTable(Generic[T]):
         """One expression for all: each alternative ends in an empty group, which tells that it was the one."""
         self._by_mark, groups = {}, 0
         for pattern, value in self._entries:
-            mark = groups + len(pattern.variables) + 1
-            self._by_mark[mark] = value, pattern, groups
-            groups = mark
+            fields = [(field, groups + at) for at, field in enumerate(pattern.variables, 1)]
+            groups += len(fields) + 1
+            self._by_mark[groups] = value, pattern, fields
         # Without entries nothing matches.
         self._regex = re.compile("|".join(f"{pattern.expression}()" for pattern, _ in self._entries) or "(?!)")
         return self._regex

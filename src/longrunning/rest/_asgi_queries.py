@@ -129,7 +129,8 @@ def _mask(text: str, known: frozenset[str]) -> Mask | None:
         _add(mask, [camel(part) for part in re.split("[./]", path)])
     for name in mask:
         if name not in known:
-            raise bad_field("fields", f"the reply has no field {name[:40]!a}, but {', '.join(sorted(known))}")
+            others = f", but {', '.join(sorted(known))}" if known else ""
+            raise bad_field("fields", f"the reply has no field {name[:40]!a}{others}")
     return mask
 
 
@@ -151,4 +152,9 @@ def masked(value: Json, mask: Mask | None) -> Json:
         return [masked(item, mask) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: masked(item, mask.get(key)) for key, item in value.items() if key in mask or key == _TYPE_KEY}
+    found: dict[str, Json] = {}
+    for key, item in value.items():
+        name = key if key in mask else camel(key)  # the keys of a map are what they are
+        if name in mask or key == _TYPE_KEY:
+            found[key] = masked(item, mask.get(name))
+    return found

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["EMPTY", "Replies"]
 
 FindUrl = Callable[[str], "MessageType[Any] | None"]
+_Content = tuple[bool, int | None, str, bytes | None, bytes | None]
 
 EMPTY: Final = Answer(200, b"{}")
 _REMEMBERED_BYTES: Final = 16 << 20
@@ -58,17 +59,21 @@ class Replies:
         self._unknown = types_for(None, registry)
         self._remembered = _Remembered()
 
+    def remembered(self, record: OperationRecord, options: Options) -> Answer | None:
+        """One operation, if it was written before and still is the same."""
+        return self._remembered.get(record) if options is PLAIN else None
+
     async def operation(self, record: OperationRecord, options: Options) -> Answer:
         """One operation."""
+        if (answer := self.remembered(record, options)) is not None:
+            return answer
         if len(record.metadata or b"") + len(record.result or b"") > _LARGE:
             return Answer(200, await asyncio.to_thread(self._written, record, options))
-        if options is not PLAIN:
-            return Answer(200, self._written(record, options))
-        text = self._remembered.get(record)
-        if text is None:
-            text = self._written(record, options)
-            self._remembered.put(record, text)
-        return Answer(200, text)
+        answer = Answer(200, self._written(record, options))
+        # Of a method that is registered later, the types are not known yet.
+        if options is PLAIN and self._types_of(record.method) is not self._unknown:
+            self._remembered.put(record, answer)
+        return answer
 
     async def page(self, records: Iterable[OperationRecord], next_page_token: str, options: Options) -> Answer:
         """A page of operations."""
@@ -122,34 +127,28 @@ class _Remembered:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[OperationRecord, bytes, int]] = {}
+        self._entries: dict[str, tuple[_Content, Answer, int]] = {}
         self._size = 0
 
-    def get(self, record: OperationRecord) -> bytes | None:
-        """The text of an operation that is still the same; ``None`` for none."""
-        entry = self._entries.pop(record.name, None)
-        if entry is None:
-            return None
-        self._entries[record.name] = entry  # the least recently used one comes first
-        known, text, _ = entry
-        same = (
-            known.metadata == record.metadata
-            and known.done == record.done
-            and known.result == record.result
-            and known.code == record.code
-            and known.method == record.method
-        )
-        return text if same else None
+    def get(self, record: OperationRecord) -> Answer | None:
+        """The answer about an operation that is still the same; ``None`` for none."""
+        entry = self._entries.get(record.name)
+        return entry[1] if entry is not None and entry[0] == _content(record) else None
 
-    def put(self, record: OperationRecord, text: bytes) -> None:
-        """Remembers a text, and forgets the oldest ones where there is no room."""
-        size = len(text) + len(record.metadata or b"") + len(record.result or b"") + _ENTRY_BYTES
+    def put(self, record: OperationRecord, answer: Answer) -> None:
+        """Remembers an answer, and forgets those written first where there is no room: they are soon written again."""
+        size = len(answer.body) + len(record.metadata or b"") + len(record.result or b"") + _ENTRY_BYTES
         _, _, before = self._entries.pop(record.name, (None, None, 0))
-        self._entries[record.name] = record, text, size
+        self._entries[record.name] = _content(record), answer, size
         self._size += size - before
         while self._size > _REMEMBERED_BYTES:
             _, _, oldest = self._entries.pop(next(iter(self._entries)))
             self._size -= oldest
+
+
+def _content(record: OperationRecord) -> _Content:
+    """All of a record that is written, but for its name."""
+    return record.done, record.code, record.method, record.metadata, record.result
 
 
 # -- enums as numbers -------------------------------------------------------------------------------------------

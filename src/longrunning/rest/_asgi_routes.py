@@ -36,6 +36,8 @@ _REQUESTS: Final[dict[Rpc, MessageType[Any]]] = {
     Rpc.DELETE: message_type(operations_pb2.DeleteOperationRequest),
     Rpc.WAIT: message_type(operations_pb2.WaitOperationRequest),
 }
+# What older protos lack; our lists are never partial ones.
+_NEWER: Final = {Rpc.LIST: frozenset({"returnPartialSuccess", "return_partial_success"})}
 _OPERATION_FIELDS: Final = frozenset({"name", "metadata", "done", "error", "response"})
 _REPLY_FIELDS: Final[dict[Rpc, frozenset[str]]] = {
     Rpc.START: _OPERATION_FIELDS,
@@ -111,7 +113,7 @@ class Routes:
         for rpc, request in _REQUESTS.items():
             given: tuple[HttpBinding, ...] = getattr(bindings, rpc.value)
             for binding in given:
-                transcoder = Transcoder(request, binding, find_of(""))
+                transcoder = Transcoder(request, binding, find_of(""), ignored=_NEWER.get(rpc, frozenset()))
                 self._add(Route(rpc=rpc, transcoder=transcoder, reply=_REPLY_FIELDS[rpc], what=rpc.value))
         for path in server.methods:
             self._learn(path)
@@ -126,21 +128,18 @@ class Routes:
         Raises:
             ValueError: The path fits, and is no UTF-8.
         """
-        verb = "GET" if verb == "HEAD" else verb
-        return self._find(verb, path) or (self._find(verb, path) if self._learn_more() else None)
+        table = self._by_verb.get("GET" if verb == "HEAD" else verb)
+        found = None if table is None else table.find(path)
+        return self.find(verb, path) if found is None and self._learn_more() else found
 
     def verbs(self, path: str) -> list[str]:
         """The HTTP methods that something at a path answers; empty where there is nothing."""
-        found = [verb for verb in self._by_verb if self._find(verb, path) is not None]
+        found = [verb for verb, table in self._by_verb.items() if table.find(path) is not None]
         return sorted([*found, *(["HEAD"] if "GET" in found else []), *(["OPTIONS"] if found else [])])
 
     def __iter__(self) -> Iterator[Route]:
         self._learn_more()
         return (route for table in self._by_verb.values() for _, route in table)
-
-    def _find(self, verb: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        table = self._by_verb.get(verb)
-        return None if table is None else table.find(path)
 
     def _add(self, route: Route) -> None:
         table = self._by_verb.setdefault(route.transcoder.verb, PathTable())

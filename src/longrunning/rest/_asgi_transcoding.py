@@ -17,38 +17,38 @@ Source: http.proto (rules for HTTP mapping), the proto3 JSON mapping.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, final
 
 from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 
-from .._any import DEFAULT_PREFIX, MessageType, UnknownPayload
+from .._any import DEFAULT_PREFIX, MAX_NESTING, MessageType, UnknownPayload
 from .._descriptors import is_repeated
-from .._document import Json, JsonObject, type_urls
+from .._document import Json, JsonObject, depth_of, type_urls
 from .._json import any_from_json
 from ..errors import PayloadError
 from ..method import HttpBinding
 from ..server._refusal import Refusal, bad_field, refuse
 from ..status import Code
+from ._asgi_documents import NUMBER, WRAPPERS, Documents, FindUrl, shown
 from ._asgi_paths import PathPattern
 from ._asgi_queries import Parameters
+from ._openapi_schemas import SPECIAL
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["FindUrl", "Transcoder"]
-
-FindUrl = Callable[[str], "MessageType[Any] | None"]
+__all__ = ["IN_URLS", "FindUrl", "Transcoder"]
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?|NaN|-?Infinity", re.ASCII)
 _SHOWN: Final = 300  # characters of what json_format says
 _EMPTY: Final = "google.protobuf.Empty"
-_TEXTS: Final = frozenset({"google.protobuf.Duration", "google.protobuf.FieldMask", "google.protobuf.Timestamp"})
-_WRAPPERS: Final = frozenset(
-    f"google.protobuf.{name}Value" for name in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
-)  # fmt: skip
-_OPAQUE: Final = frozenset({"@type", "@bytes"})
+_WHOLE: Final = SPECIAL.keys() | {"google.protobuf.Any"}  # whose JSON is not that of their fields
+IN_URLS: Final = WRAPPERS | {"google.protobuf.Duration", "google.protobuf.FieldMask", "google.protobuf.Timestamp"}
+"""The messages that may stand in a URL as a whole."""
+# No message needs more than three levels for one of JSON: a Value, its Struct, the entry of that.
+_SHALLOW: Final = MAX_NESTING // 3 - 3
 
 
 @final
@@ -62,13 +62,16 @@ class Transcoder:
         takes_body: Whether there may be a body.
     """
 
-    def __init__(self, kind: MessageType[Any], binding: HttpBinding, find: FindUrl) -> None:
+    def __init__(
+        self, kind: MessageType[Any], binding: HttpBinding, find: FindUrl, *, ignored: frozenset[str] = frozenset()
+    ) -> None:
         """Checks that the binding fits the message.
 
         Args:
             kind: The request message.
             binding: Path, and what of the message the body is.
             find: Finds the types of payloads within the request.
+            ignored: Query parameters that mean nothing where the message has no such field: it may be older than its callers.
 
         Raises:
             ValueError: It does not fit.
@@ -78,9 +81,11 @@ class Transcoder:
         self.takes_body = bool(binding.body)
         self._kind = kind
         self._find = find
+        self._ignored = ignored
+        self._documents = Documents(find)
         self._all = binding.body == "*"
         # Whether a request without body and query is a name, and no more.
-        self._only_name = list(self.pattern.variables) == ["name"] and _is_text(_named(kind.descriptor, "name"))
+        self._only_name = list(self.pattern.variables) == ["name"] and _is_all(kind, "name")
         self._body: FieldDescriptor | None = None
         descriptor = kind.descriptor
         self.names = frozenset(name for field in descriptor.fields for name in (field.name, field.json_name))
@@ -139,10 +144,12 @@ class Transcoder:
         return dict(body)
 
     def _put_parameter(self, fields: JsonObject, name: str, text: str) -> None:
+        if name in self._ignored and name not in self.names:
+            return
         top = name.partition(".")[0]
         known = top in self.names and not self._all
         if not known or (self._body is not None and top in {self._body.name, self._body.json_name}):
-            raise bad_field(_shown(name), "there is no such query parameter")
+            raise bad_field(shown(name), "there is no such query parameter")
         _put(fields, self._kind.descriptor, name, text, repeat=True)
 
     def _parsed(self, fields: JsonObject) -> Any:
@@ -151,7 +158,7 @@ class Transcoder:
         # json_format knows no payloads of unknown type. It decides whether everything is known here; then the converter of
         # payloads, which keeps what is opaque, makes the message.
         pool: Any = _Types(self._find)
-        given = _without_opaque(fields) if urls else fields
+        given = self._documents.checked(fields, self._kind.descriptor)
         try:
             json_format.ParseDict(given, message, ignore_unknown_fields=False, descriptor_pool=pool)
         except Exception as error:  # noqa: BLE001 (besides ParseError, bare KeyError or AttributeError on odd input)
@@ -159,14 +166,21 @@ class Transcoder:
         if not message.IsInitialized():
             raise refuse(Code.INVALID_ARGUMENT, "the request lacks a field that is required")
         if not urls:
-            return message
+            return message if depth_of(fields) < _SHALLOW else self._read(message.SerializeToString())
         packed = {**fields, "@type": DEFAULT_PREFIX + self._kind.full_name}
         try:
             converted = any_from_json(packed, self._find_all)
         except PayloadError as error:
             raise _refused(error) from None
         assert not isinstance(converted, UnknownPayload)
-        return self._kind.pb_class.FromString(converted.value)
+        return self._read(converted.value)
+
+    def _read(self, data: bytes) -> Any:
+        """The message, as a worker will read it: of what is nested too deep JSON makes messages that nobody can read again."""
+        try:
+            return self._kind.pb_class.FromString(data)
+        except DecodeError:
+            raise refuse(Code.INVALID_ARGUMENT, "the request is nested too deep") from None
 
     def _find_all(self, type_url: str) -> MessageType[Any] | None:
         return self._kind if type_url == DEFAULT_PREFIX + self._kind.full_name else self._find(type_url)
@@ -191,21 +205,6 @@ def _refused(error: Exception) -> Refusal:
     return refuse(Code.INVALID_ARGUMENT, f"the request cannot be read: {text[:_SHOWN]}")
 
 
-def _shown(text: str) -> str:
-    return text if text.isascii() and text.isprintable() and len(text) <= 100 else ascii(text[:100])
-
-
-def _without_opaque(value: Json) -> Json:
-    """A copy in which every payload of unknown type is an empty one. Recursion is bounded: documents have a depth limit."""
-    if isinstance(value, list):
-        return [_without_opaque(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == _OPAQUE:
-        return {}
-    return {key: _without_opaque(item) for key, item in value.items()}
-
-
 # -- fields by path ---------------------------------------------------------------------------------------------
 
 
@@ -213,8 +212,10 @@ def _field(descriptor: Descriptor, path: str) -> FieldDescriptor | None:
     """The field at the end of a path such as ``shelf.name``; ``None`` where there is none."""
     field: FieldDescriptor | None = None
     current: Descriptor | None = descriptor
+    if path.count(".") >= MAX_NESTING:
+        return None
     for part in path.split("."):
-        if current is None or (field is not None and is_repeated(field)):
+        if current is None or (field is not None and (is_repeated(field) or current.full_name in _WHOLE)):
             return None
         field = _named(current, part)
         if field is None:
@@ -223,8 +224,12 @@ def _field(descriptor: Descriptor, path: str) -> FieldDescriptor | None:
     return field
 
 
-def _is_text(field: FieldDescriptor | None) -> bool:
-    return field is not None and field.type == field.TYPE_STRING
+def _is_all(kind: MessageType[Any], name: str) -> bool:
+    """Whether a message with this text, and nothing else, is a whole one."""
+    field = _named(kind.descriptor, name)
+    if field is None or field.type != field.TYPE_STRING:
+        return False
+    return bool(kind.pb_class(**{field.name: "x"}).IsInitialized())
 
 
 def _named(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
@@ -236,7 +241,7 @@ def _put(fields: JsonObject, descriptor: Descriptor, path: str, text: str, *, re
     """Puts a value into the JSON of a message, at the place a path names."""
     field = _field(descriptor, path)
     if field is None:
-        raise bad_field(_shown(path), "there is no such field")
+        raise bad_field(shown(path), "there is no such field")
     value = _value(field, path, text)
     target = fields
     current = descriptor
@@ -247,7 +252,7 @@ def _put(fields: JsonObject, descriptor: Descriptor, path: str, text: str, *, re
         assert step.message_type is not None
         inner = target.setdefault(_key(target, step), {})
         if not isinstance(inner, dict):
-            raise bad_field(_shown(path), "it lies within something that is no object")
+            raise bad_field(shown(path), "it lies within something that is no object")
         target, current = inner, step.message_type
     key = _key(target, field)
     if repeat and is_repeated(field):
@@ -255,7 +260,7 @@ def _put(fields: JsonObject, descriptor: Descriptor, path: str, text: str, *, re
     elif key not in target:
         target[key] = value
     elif target[key] != value:
-        raise bad_field(_shown(path), "it is given twice, and differently")
+        raise bad_field(shown(path), "it is given twice, and differently")
 
 
 def _key(target: JsonObject, field: FieldDescriptor) -> str:
@@ -270,13 +275,13 @@ def _key(target: JsonObject, field: FieldDescriptor) -> str:
 def _value(field: FieldDescriptor, path: str, text: str) -> Json:
     """The JSON value that the text in a URL stands for."""
     if (kind := field.message_type) is not None:
-        if kind.full_name in _WRAPPERS:
+        if kind.full_name in WRAPPERS:
             return _value(kind.fields_by_name["value"], path, text)
-        if kind.full_name in _TEXTS:
+        if kind.full_name in IN_URLS:
             return text
-        raise bad_field(
-            _shown(path), f"a {kind.name} cannot be written into a URL: name its fields, as in {path[:40]}.name"
-        )
+        inside = is_repeated(field) or kind.full_name in _WHOLE
+        text = f"a {kind.name} cannot be written into a URL"
+        raise bad_field(shown(path), text if inside else f"{text}: name its fields, as in {path[:40]}.name")
     match field.cpp_type:
         case field.CPPTYPE_STRING:
             return text  # of bytes, too: base64
@@ -286,9 +291,9 @@ def _value(field: FieldDescriptor, path: str, text: str) -> Json:
             if text in {"true", "false"}:
                 return text == "true"
         case field.CPPTYPE_DOUBLE | field.CPPTYPE_FLOAT:
-            if _NUMBER.fullmatch(text):
+            if NUMBER.fullmatch(text):
                 return text
         case _:
             if _INTEGER.fullmatch(text):
                 return int(text)
-    raise bad_field(_shown(path), f"{_shown(text)!r} is no value of it")
+    raise bad_field(shown(path), f"{shown(text)!r} is no value of it")

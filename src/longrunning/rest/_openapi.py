@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final, final
+from urllib.parse import quote
 
 from google.protobuf import any_pb2
 
@@ -22,7 +24,8 @@ from ..server import NamePattern, Rpc
 from ..status import Code
 from ._asgi_errors import to_bytes
 from ._asgi_paths import PathPattern
-from ._openapi_schemas import DURATION, PAYLOAD, Schemas, reference
+from ._asgi_transcoding import IN_URLS
+from ._openapi_schemas import DURATION, PAYLOAD, SPECIAL, Schemas, reference
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -83,13 +86,19 @@ class Document:
     def _made(self, routes: list[Route], root: str) -> JsonObject:
         schemas = Schemas()
         paths: JsonObject = {}
+        alike: dict[str, str] = {}
+        identifiers: set[str] = set()
         for route in routes:
             path = self._path_of(route)
-            if path is not None:
-                paths.setdefault(path, {}).setdefault(route.transcoder.verb.lower(), _operation(route, path, schemas))
+            if path is None:
+                continue
+            path = alike.setdefault(_PARAMETER.sub("{}", path), path)  # OpenAPI forbids a path by two names
+            served = paths.setdefault(path, {})
+            if (verb := route.transcoder.verb.lower()) not in served:
+                served[verb] = _operation(route, path, schemas, identifiers)
         document: JsonObject = {"openapi": "3.1.0", "info": self._info}
         if root:
-            document["servers"] = [{"url": root}]
+            document["servers"] = [{"url": quote(root)}]
         document["paths"] = paths
         document["components"] = {"schemas": {**_standard(schemas), **schemas.found}, "responses": {"Error": _ERROR}}
         return document
@@ -137,7 +146,7 @@ def _flat(template: str) -> str:
 # -- one operation of the document ------------------------------------------------------------------------------
 
 
-def _operation(route: Route, path: str, schemas: Schemas) -> JsonObject:
+def _operation(route: Route, path: str, schemas: Schemas, identifiers: set[str]) -> JsonObject:
     parameters: list[JsonObject] = [
         {"name": name, "in": "path", "required": True, "schema": _SEGMENT} for name in _PARAMETER.findall(path)
     ]
@@ -150,6 +159,7 @@ def _operation(route: Route, path: str, schemas: Schemas) -> JsonObject:
         leaf = service.rpartition(".")[2]
         text = f"Starts {name}, and returns its long-running operation."
         described = {"operationId": f"{leaf}_{name}", "summary": text, "tags": [leaf]}
+    described["operationId"] = _unique(described["operationId"], route.what, identifiers)
     described["parameters"] = parameters
     if route.transcoder.takes_body:
         described["requestBody"] = {"content": {"application/json": {"schema": _body(route, schemas)}}}
@@ -161,18 +171,33 @@ def _operation(route: Route, path: str, schemas: Schemas) -> JsonObject:
     return described
 
 
+def _unique(identifier: str, what: str, taken: set[str]) -> str:
+    """An identifier that nothing else in the document has: that, or one with the package, or one with a number."""
+    whole = what[1:].replace(".", "_").replace("/", "_") if what.startswith("/") else identifier
+    candidates = chain((identifier, whole), (f"{whole}_{number}" for number in count(2)))
+    found = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(found)
+    return found
+
+
 def _query_parameters(route: Route, schemas: Schemas) -> list[JsonObject]:
     found: list[JsonObject] = []
+
+    def system(name: str) -> str:  # where the request has a field of that name, the sign tells them apart
+        return f"${name}" if name in route.transcoder.names else name
+
     if route.reply:
         text = "The fields of the reply that are wanted, such as name,metadata.percent."
-        mask = {"type": "string", "examples": [",".join(sorted(route.reply)[:2])]}
+        names = sorted(route.reply)
+        path = f"({'|'.join(names)})([./][A-Za-z_@][A-Za-z0-9_@-]*)*"
+        mask = {"type": "string", "pattern": rf"^(\*|{path}(,{path})*)$", "examples": [",".join(names[:2])]}
         found += [
             _parameter(
                 "$alt", {"type": "string", "enum": ["json", "json;enum-encoding=int"]}, "Enums by name, or as numbers."
             ),
-            _parameter("fields", mask, text),
+            _parameter(system("fields"), mask, text),
         ]
-    found.append(_parameter("prettyPrint", {"type": "boolean"}, "Whether the reply is indented."))
+    found.append(_parameter(system("prettyPrint"), {"type": "boolean"}, "Whether the reply is indented."))
     known = _LIST_PARAMETERS if route.rpc is Rpc.LIST else {}
     found += [
         _parameter(name, known.get(name, schema), None)
@@ -192,10 +217,10 @@ def _free_fields(fields: Iterable[Any], above: str, schemas: Schemas, levels: in
     for field in fields:
         name = f"{above}{field.json_name}"
         kind: Descriptor | None = field.message_type
-        if kind is None or (kind.file.package == "google.protobuf" and "$ref" not in schemas.of_message(kind)):
+        if kind is None or kind.full_name in IN_URLS:
             schema = schemas.of_field(field)
             found.append((name, {"type": "array", "items": schema} if is_repeated(field) else schema))
-        elif not is_repeated(field) and levels > 1:
+        elif not is_repeated(field) and levels > 1 and kind.full_name not in SPECIAL and kind.full_name != PAYLOAD:
             found += _free_fields(kind.fields, f"{name}.", schemas, levels - 1)
     return found
 

@@ -45,31 +45,60 @@ class Call:
         method: str = "",
         request: Any = None,
         headers: Callable[[], Sequence[tuple[str, str | bytes]]] = tuple,
+        header: Callable[[str], str | None] | None = None,
         peer: Callable[[], str] = str,
         identities: Callable[[], Mapping[str, Sequence[bytes]]] = dict,
         transport: Any = None,
+        transport_of: Callable[[], Any] | None = None,
     ) -> None:
-        """Takes what was asked, and how to find out the rest: most authorizers need little of it."""
+        """Takes what was asked, and how to find out the rest: most authorizers need little of it.
+
+        Args:
+            rpc: See the attributes.
+            name: See the attributes.
+            method: See the attributes.
+            request: See the attributes.
+            headers: Reads the headers.
+            header: Finds what `header()` is to return, for transports that need not read all headers for it.
+            peer: Says where the call came from.
+            identities: Says what TLS proved of the caller.
+            transport: See the attributes.
+            transport_of: Makes that when it is asked for, instead.
+        """
         self.rpc = rpc
         self.name = name
         self.method = method
         self.request = request
-        self.transport = transport
-        self._headers = headers
+        if transport_of is None:
+            self.transport = transport
+        else:
+            self._transport_of = transport_of
+        self._read_headers = headers
+        self._headers: tuple[tuple[str, str | bytes], ...] | None = None
+        self._header = header
         self._peer = peer
         self._identities = identities
 
-    @cached_property
+    @property
     def headers(self) -> tuple[tuple[str, str | bytes], ...]:
         """The headers: lower-case keys; values are bytes under keys that end in ``-bin``."""
-        return tuple(self._headers())
+        if self._headers is None:  # by hand: the lock of a cached_property (Python 3.11) costs more than the headers
+            self._headers = tuple(self._read_headers())
+        return self._headers
 
     def header(self, key: str) -> str | None:
         """The first value of a text header, or ``None``."""
+        if self._header is not None:
+            return self._header(key)
         for name, value in self.headers:
             if name == key:
                 return value if isinstance(value, str) else value.decode("latin-1")
         return None
+
+    @cached_property
+    def transport(self) -> Any:
+        """What the transport knows of the call."""
+        return self._transport_of()
 
     @cached_property
     def peer(self) -> str:

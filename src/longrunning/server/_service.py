@@ -125,7 +125,8 @@ class OperationsService:
         now = asyncio.get_running_loop().time
         until = now() + limits.seconds("max_scan_time")
         who = ("denied",) if access is None else (access.principal, "*" if access.scope is None else f"={access.scope}")
-        bound_to = (call.name, filter, *who)
+        # Not the name as it was written: each transport has its own way to say "no parent".
+        bound_to = ((parent or "") if expression is None else f"~{expression.pattern}", filter, *who)
         after = self._tokens.read(page_token, *bound_to) if page_token else None
         if access is None:  # what a list of nothing looks like, down to what it says of a wrong filter or token
             return ListResult((), "")
@@ -358,7 +359,13 @@ class OperationsService:
         Raises:
             Refusal: What it refuses.
         """
-        access = await _ask(self._authorizer.authorize, call)
+        try:
+            access: Any = self._authorizer.authorize(call)
+            if not isinstance(access, Access) and inspect.isawaitable(access):
+                access = await access
+        except BaseException:  # told apart once there is something to tell: this is on the way of every poll
+            with refusing():
+                raise
         if not isinstance(access, Access):
             raise TypeError(f"{self._authorizer!r} answered {access!r} where an Access was asked for")
         return access
@@ -366,10 +373,12 @@ class OperationsService:
     async def _scope(self, call: Call) -> str | None:
         """The scope for one operation: what is denied looks like what is absent."""
         self._names.check_name(call.name)
-        access = await self._access(call)
-        if access is None:
-            raise absent(call.name)
-        return access.scope
+        try:
+            return (await self._granted(call)).scope
+        except Refusal as refusal:
+            if refusal.status.code == Code.PERMISSION_DENIED:
+                raise absent(call.name) from None
+            raise
 
     async def _access(self, call: Call) -> Access | None:
         try:

@@ -24,7 +24,7 @@ UP_TO = 1_000_000
 POLICY = PollPolicy(initial=0.05, multiplier=1.0, timeout=60, retry=RetryPolicy(initial=0.05, maximum=0.2))
 RECONNECTING = (  # the server is back soon
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 10_000),  # which is how long a connection may take
     ("grpc.max_reconnect_backoff_ms", 200),
 )
 

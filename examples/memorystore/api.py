@@ -46,7 +46,7 @@ CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.enable_http_proxy", 0),  # it would not know our loopback
     # A server that is started again is found soon; by default a channel waits for up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 10_000),  # which is how long a connection may take
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 

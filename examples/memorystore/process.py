@@ -106,7 +106,7 @@ class ServerProcess:
             await story
         finally:
             story.cancel()
-            await asyncio.wait((story,))
+            await asyncio.gather(story, return_exceptions=True)  # it may fail after the server, and for that reason
 
     async def __aenter__(self) -> Self:
         try:

@@ -34,7 +34,7 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.use_local_subchannel_pool", 1),  # no connection in common with another test
     ("grpc.enable_http_proxy", 0),  # a proxy of the environment does not know our loopback
     ("grpc.initial_reconnect_backoff_ms", 50),  # a server that is started again is found soon
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # which is how long a connection may take
     ("grpc.max_reconnect_backoff_ms", 200),
 )
 _SERVER_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (

@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from google.cloud.redis_v1 import CreateInstanceRequest, Instance
 from google.cloud.redis_v1.types import OperationMetadata
 
-from longrunning import LroMethod
+from longrunning import Code, LroMethod
 from longrunning.testing import ScriptedOperations, Step, pending, succeeded
+from tests.pair.asgi_serving import listening
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(page for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")) if "```python" in page.read_text())
@@ -55,6 +59,32 @@ def test_page(page: Path, target: str) -> None:
         # Empty lines first, so that a traceback names the line of the page.
         line = text.count("\n", 0, block.start(1))
         exec(compile("\n" * line + block[1], str(page), "exec"), namespace)
+
+
+def test_readme_over_http(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service of the README is started over HTTP by the line of curl that is there (documentation, REST-1)."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "__documentation__", "target": target}
+    for block in BLOCK.findall(text)[:3]:
+        exec(compile(block, "README.md", "exec"), names)
+    line = re.search(r"^\$ curl (.*-d .*)$", text, re.MULTILINE)
+    assert line is not None
+    *options, url = shlex.split(line[1])
+    content = options[options.index("-d") + 1]
+
+    async def scenario() -> None:
+        async with listening(names["app"], lifespan="on") as port, httpx.AsyncClient(timeout=30) as client:
+            base = f"http://127.0.0.1:{port}"
+            headers = {"content-type": "application/json"}
+            reply = await client.post(url.replace("localhost:8000", base), content=content, headers=headers)
+            name = reply.json()["name"]
+            assert re.fullmatch("operations/op-[0-9a-f]{32}", name)
+            await client.post(f"{base}/v1/{name}:cancel")
+            done = (await client.post(f"{base}/v1/{name}:wait")).json()
+            assert done["error"]["code"] == Code.CANCELLED
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 def test_first_screen() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -66,6 +67,28 @@ def test_authorized(names: dict[str, Any]) -> None:
     assert [seen.headers["authorization"] for seen in edge.seen][:1] == ["Bearer for POST"]
     assert all(seen.query["$alt"] == ["json;enum-encoding=int"] for seen in edge.seen)
     assert all("authorization" in seen.headers for seen in edge.seen)
+
+
+def test_async(names: dict[str, Any]) -> None:
+    """The async example creates an instance, and sends its token with every request (documentation)."""
+    with answering(creating) as edge:
+        assert asyncio.run(names["create_async"](edge.url, "secret")) == Instance(host="10.0.0.3")
+    assert len(edge.seen) > 1
+    assert all(seen.headers["authorization"] == "Bearer secret" for seen in edge.seen)
+
+
+def test_links_lead_somewhere() -> None:
+    """Each link of the pages about REST to a file, or to a heading, leads to one (documentation)."""
+    for page in ("rest.md", "rest-server.md"):
+        for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / "docs" / page).read_text(encoding="utf-8")):
+            name, _, heading = target.partition("#")
+            if name.startswith("https://"):
+                continue
+            path = (ROOT / "docs" / (name or page)).resolve()
+            assert path.exists(), target
+            if heading:
+                headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+                assert heading in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}, target
 
 
 def test_bindings(names: dict[str, Any]) -> None:

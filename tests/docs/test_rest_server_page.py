@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from example.library.v1 import library_pb2
 from longrunning import AsyncOperationsClient, Code
@@ -81,6 +83,40 @@ def test_the_applications(names: dict[str, Any]) -> None:
                 assert (await client.request(verb, path)).status_code == status
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_mounted(names: dict[str, Any]) -> None:
+    """The application that mounts ours starts the server, and its path goes before all others (documentation, REST-1)."""
+
+    async def scenario() -> None:
+        app = names["mounted"](names["library"]())
+        async with listening(app, lifespan="on") as port:
+            url = f"http://127.0.0.1:{port}/library"
+            async with AsyncOperationsClient.from_url(url) as client:
+                request = library_pb2.ImportBooksRequest(parent="shelves/1", count=1)
+                assert (await (await client.start(names["IMPORT_BOOKS"], request))).imported == 1
+            async with httpx.AsyncClient(timeout=30) as http_client:
+                assert (await http_client.get(f"{url}/openapi.json")).json()["servers"] == [{"url": "/library"}]
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_nobody_enters_a_mounted_server(names: dict[str, Any]) -> None:
+    """A mounted application does not start its server, whatever it was told, and says so (documentation)."""
+    outer = Starlette(routes=[Mount("/library", names["asgi_app"](names["library"](), manage_server=True))])
+
+    async def scenario() -> None:
+        async with listening(outer, lifespan="on") as port, httpx.AsyncClient(timeout=30) as client:
+            reply = await client.get(f"http://127.0.0.1:{port}/library/v1/shelves/1/operations")
+            assert reply.status_code == 503
+            assert reply.json()["error"]["message"].startswith("the server of operations is not running")
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_the_test_of_the_page(names: dict[str, Any], tmp_path: Path) -> None:
+    """The test that the page shows of a service passes (documentation)."""
+    names["test_books_are_imported"](tmp_path)
 
 
 def test_the_table_of_codes() -> None:

@@ -36,7 +36,7 @@ def base_url(url: str) -> str:
     except (httpx.InvalidURL, UnicodeError) as error:
         raise ValueError("not a URL" if secret else f"not a URL: {error}{got}") from None
     if parsed.scheme not in {"https", "http"} or not host:
-        raise ValueError(f"the URL of a server begins with https:// and its host{got}")
+        raise ValueError(f"the URL of a server begins with https:// (or http://) and its host{got}")
     if parsed.userinfo:
         raise ValueError(
             "the URL of a server holds no user or password: authentication is httpx's, as in Client(auth=…)"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 import pytest
-from google.protobuf import any_pb2, struct_pb2, wrappers_pb2
+from google.protobuf import any_pb2, empty_pb2, struct_pb2, wrappers_pb2
 from google.rpc import error_details_pb2
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -27,7 +28,7 @@ from starlette.routing import Mount, Route
 from example.library.v1 import library_pb2
 from longrunning import Code, HttpBinding, LroMethod, Operation, OperationError, Status, TypeRegistry
 from longrunning.rest import HttpLimits, OperationsBindings, asgi_app
-from longrunning.server import MemoryStore, NamePattern, OperationsServer, SqliteStore, answer_now
+from longrunning.server import AllowAll, MemoryStore, NamePattern, OperationsServer, SqliteStore, answer_now
 from tests.pair.asgi_serving import ABSENT, CREATE, DELETE, IMPORT, Site, bound, called, listening, site
 from tests.pair.serving import PARENT, Gate, eventually, handled
 
@@ -523,8 +524,8 @@ def test_lifespan() -> None:
     run(scenario())
 
 
-def test_a_server_that_does_not_run() -> None:
-    """Before the server is entered, and after it has ended, every call is UNAVAILABLE; the OpenAPI document is there (REST-2)."""
+def test_a_server_that_does_not_run(caplog: pytest.LogCaptureFixture) -> None:
+    """Before the server is entered, and after it has ended, every call is UNAVAILABLE, and one warning says why (REST-2)."""
 
     async def scenario() -> None:
         server = bound()
@@ -542,7 +543,27 @@ def test_a_server_that_does_not_run() -> None:
                 assert (await here.ask("DELETE", f"/v1/{PARENT}")).status == 200
             await away()
 
-    run(scenario())
+    with caplog.at_level(logging.WARNING, "longrunning.rest"):
+        run(scenario())
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "longrunning.rest")
+    assert "`async with server` in the lifespan of the outer application" in said
+
+
+def test_a_method_without_a_binding_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A method that cannot be started over HTTP, because it has no binding, is in the log (REST-1)."""
+    server = OperationsServer(store=MemoryStore(), authorizer=AllowAll(), names=NamePattern("operations/{operation}"))
+    kind = empty_pb2.Empty
+    method = LroMethod(path="/acme.Things/Make", request_type=kind, response_type=kind, metadata_type=kind)
+
+    @server.method(method)
+    async def make(request: empty_pb2.Empty, context: Any) -> empty_pb2.Empty:
+        return request
+
+    with caplog.at_level(logging.INFO, "longrunning.rest"):
+        asgi_app(server)
+    assert [record.getMessage() for record in caplog.records] == [
+        "/acme.Things/Make has no HTTP binding: it cannot be started over HTTP"
+    ]
 
 
 def test_waits_end_with_the_server() -> None:

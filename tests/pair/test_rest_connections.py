@@ -17,7 +17,15 @@ from typing import Any
 import httpx
 import pytest
 
-from longrunning import AsyncOperationsClient, Code, OperationsClient, PollPolicy, RpcError, StartError
+from longrunning import (
+    AsyncOperationsClient,
+    Code,
+    OperationsClient,
+    PollPolicy,
+    RpcError,
+    StartError,
+    WaitTimeoutError,
+)
 from longrunning.rest import AsyncRestTransport, RestTransport
 from longrunning.testing import ScriptedOperations, WaitSupport, pending
 from tests.pair.colours import NAME, REQUEST, RESPONSE, Both, both_colours, came_in, imported, polls, progress
@@ -95,6 +103,44 @@ async def test_a_start_that_is_not_answered_in_time(both: Both) -> None:
         await both(client.close())
         assert caught.value.code is Code.DEADLINE_EXCEEDED
         assert [seen.verb for seen in edge.seen] == ["POST"]
+
+
+# -- what is said of it -------------------------------------------------------------------------------------------
+
+
+@both_colours
+async def test_errors_say_where(both: Both) -> None:
+    """What came to nothing at all says what was asked of whom, and no key of the caller's; what a service says stays as it is (ERR-2)."""
+    said = Canned(404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "operation 'x' was not found"}})
+    lost = Canned(404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "Method not found."}})
+    with answering(lambda seen: said if seen.path.endswith("/x") else lost) as edge:
+        own: Any = http_client(both, params={"key": "SECRET"})
+        client = rest_client(both, f"{edge.url}/wrong", http_client=own)
+        with pytest.raises(RpcError) as caught:
+            await both(client.get(NAME))
+        assert f"Method not found. (GET {edge.url}/wrong/v1/{NAME})" in str(caught.value)
+        assert "SECRET" not in str(caught.value)
+        with pytest.raises(RpcError) as caught:
+            await both(client.get("operations/x"))
+        assert edge.url not in str(caught.value)
+        await both(client.close())
+        await both(own.close() if both.sync else own.aclose())
+    client = rest_client(both, edge.url)
+    with pytest.raises(StartError) as refused:
+        await both(client.start(IMPORT, REQUEST))
+    assert f"(POST {edge.url}/v1/" in str(refused.value)
+    with pytest.raises(WaitTimeoutError, match="nothing was heard of operation") as late:
+        await both(client.attach(NAME).wait(timeout=2))
+    assert "goes on" not in str(late.value)
+    await both(client.close())
+
+
+@both_colours
+async def test_a_url_in_the_place_of_a_channel(both: Both) -> None:
+    """A client that gets a URL, or an address, names what takes one (ERR-2)."""
+    url: Any = "https://example.com"
+    with pytest.raises(TypeError, match=r"OperationsClient\.from_url\("):
+        both.client(url)
 
 
 # -- waits that are interrupted ---------------------------------------------------------------------------------------

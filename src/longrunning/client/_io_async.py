@@ -188,6 +188,10 @@ def grpc_transport(channel: object) -> AsyncTransport:
         MissingExtraError: grpc is not installed.
         TypeError: It is no such channel.
     """
+    if isinstance(channel, str):
+        raise TypeError(
+            "AsyncOperationsClient needs a channel: grpc.aio.insecure_channel(…), or AsyncOperationsClient.from_url(…) for a URL"
+        )
     from ._grpc_errors import require_grpc
 
     require_grpc()

@@ -170,6 +170,10 @@ def grpc_transport(channel: object) -> Transport:
         MissingExtraError: grpc is not installed.
         TypeError: It is no such channel.
     """
+    if isinstance(channel, str):
+        raise TypeError(
+            "OperationsClient needs a channel: grpc.insecure_channel(…), or OperationsClient.from_url(…) for a URL"
+        )
     from ._grpc_errors import require_grpc
 
     require_grpc()

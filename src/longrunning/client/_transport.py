@@ -134,9 +134,15 @@ def wait_error(
         return error
     limit = f"{max_attempts} polls" if step.reason is GiveUpReason.ATTEMPTS else f"{timeout:g} s"
     last = f"; the last poll failed: {error.details}" if error is not None else ""
+    if operation is None:  # then nobody knows whether it goes on
+        text = f"nothing was heard of operation {name!r} in {limit}; the resume token of this error takes hold of it again{last}"
+    else:
+        text = (
+            f"operation {name!r} is not done after {limit}; it goes on, and the resume token of this error "
+            f"takes hold of it again{last} (last snapshot: {operation!r})"
+        )
     late = WaitTimeoutError(
-        f"operation {name!r} is not done after {limit}; it goes on, and the resume token of this error "
-        f"takes hold of it again{last} (last snapshot: {operation!r})",
+        text,
         name=name,
         operation=operation,
         timeout=None if step.reason is GiveUpReason.ATTEMPTS else timeout,

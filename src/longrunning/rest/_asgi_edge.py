@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, assert_never, final
@@ -26,7 +27,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from ..server import Call, Rpc
-from ..server._refusal import refuse
+from ..server._refusal import Refusal, refuse
 from ..status import Code
 from ._asgi_bodies import Bodies, Gone, Receive, Scope, demand_none, parsed
 from ._asgi_errors import Answer, Headers, problem, refuse_with
@@ -44,6 +45,8 @@ __all__ = ["Edge"]
 
 T = TypeVar("T")
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_log: Final = logging.getLogger("longrunning.rest")
 
 _GONE: Final = Answer(499, b"")
 _LARGE: Final = 128 << 10  # bytes of a body that takes long enough to be parsed elsewhere
@@ -78,6 +81,7 @@ class Edge(BaseRoute):
         self._limits = limits
         self._document = document
         self._bodies = Bodies(limits)
+        self._warned = False
         # Of each event loop: JSON takes many times its size while it is parsed, so what is large is parsed one by one.
         self._parsing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -174,7 +178,11 @@ class Edge(BaseRoute):
             return await serving if route.rpc is Rpc.CANCEL else await _while_connected(receive, serving)
 
     async def _serve(self, route: Route, call: Call, request: Any, options: Options) -> Answer:
-        service, replies = self._server.service, self._replies
+        try:
+            service, replies = self._server.service, self._replies
+        except Refusal:
+            self._warn()
+            raise
         match route.rpc:
             case Rpc.GET:
                 record = await self._asked(service.get(call))
@@ -213,6 +221,15 @@ class Edge(BaseRoute):
             asking.close()
             _ended()
         return asking if loop is asyncio.get_running_loop() else _on_other_loop(loop, asking)
+
+    def _warn(self) -> None:
+        """Says once what a mounted application easily lacks: whoever is answered with 503 cannot mend it."""
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "requests come in, but the server of operations is not entered, or not any more: `async with server` in the lifespan of the outer"
+                " application, or asgi_app(…, manage_server=True) where this one is the outermost"
+            )
 
     # -- what is not for the service -----------------------------------------------------------------------------
 

@@ -153,7 +153,10 @@ class Routes:
     def _learn(self, path: str) -> None:
         self._known.add(path)
         registered = self._server.registered(path)
-        if registered is None or registered.method.http is None:
+        if registered is None:
+            return
+        if registered.method.http is None:
+            _log.info("%s has no HTTP binding: it cannot be started over HTTP", path, extra={"method": path})
             return
         binding = registered.method.http
         transcoder = Transcoder(registered.method.request_kind, binding, self._find_of(path))

@@ -12,6 +12,7 @@ import httpx
 
 from .._polling import PollFailure
 from ..status import Code, Status
+from ._replies import shortened
 
 __all__ = ["base_url", "closed", "failure_of_httpx", "headers_of", "is_of_http2", "no_cookies", "read_by_hooks"]
 
@@ -95,26 +96,28 @@ def closed(cause: BaseException | None = None) -> PollFailure:
     return PollFailure(status=Status(Code.CANCELLED, "the HTTP client is closed"), closed=True, cause=cause)
 
 
-def failure_of_httpx(error: Exception, timeout: float | None) -> PollFailure:
+def failure_of_httpx(error: Exception, timeout: float | None, where: str) -> PollFailure:
     """A request that brought no answer.
 
     Args:
         error: An exception of httpx, a ``TimeoutError``, or a ``KeyError`` that `is_of_http2`.
         timeout: How long the request could take, seconds.
+        where: What was asked, and where; without the query, which may hold a key.
     """
     text = str(error) or type(error).__name__
+    told = f"{text} ({shortened(where)})"
     match error:
         case TimeoutError() | httpx.TimeoutException():
             limit = "" if timeout is None else f" within {timeout:g} s"
-            status = Status(Code.DEADLINE_EXCEEDED, f"no answer{limit} ({text})")
+            status = Status(Code.DEADLINE_EXCEEDED, f"no answer{limit} ({text}; {shortened(where)})")
             return PollFailure(status=status, cause=error)
         case httpx.UnsupportedProtocol():  # a mount of the client's
-            return PollFailure(status=Status(Code.INTERNAL, text), cause=error)
+            return PollFailure(status=Status(Code.INTERNAL, told), cause=error)
         # Without a word of headers it is a connection over HTTP/2 that the server is closing: "Max outbound streams is 0".
         case httpx.LocalProtocolError() if "header" in text.lower():
-            return PollFailure(status=Status(Code.INTERNAL, text), cause=error)
+            return PollFailure(status=Status(Code.INTERNAL, told), cause=error)
         case httpx.ProxyError():  # by its answer, such as "407 Proxy Authentication Required"
-            return PollFailure(status=Status(Code.UNAVAILABLE, text), lasting=text.startswith("4"), cause=error)
+            return PollFailure(status=Status(Code.UNAVAILABLE, told), lasting=text.startswith("4"), cause=error)
         case _:
             lasting = any(mark in text for mark in _DISTRUST)
-            return PollFailure(status=Status(Code.UNAVAILABLE, text), lasting=lasting, cause=error)
+            return PollFailure(status=Status(Code.UNAVAILABLE, told), lasting=lasting, cause=error)

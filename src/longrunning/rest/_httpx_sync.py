@@ -178,8 +178,11 @@ class RestTransport:
         path = rpc if rpc.startswith("/") else _SERVICE + rpc
         if self._is_closed():
             raise RpcFailure(closed(), path)
+        where = ""
         try:
-            reply = self._send(make(), options)
+            request = make()
+            where = f"{request.verb} {self._url}{request.path}"
+            reply = self._send(request, options)
         except (UnsendableError, httpx.InvalidURL) as error:  # the latter: longer than any server takes
             raise RpcFailure(
                 PollFailure(status=Status(Code.INVALID_ARGUMENT, str(error)), cause=error), path
@@ -189,18 +192,18 @@ class RestTransport:
         except httpx.HTTPStatusError as error:  # of a hook that calls raise_for_status()
             reply = Reply(error.response.status_code, error.response.headers, read_by_hooks(error.response))
         except (httpx.HTTPError, TimeoutError) as error:
-            failure = closed(error) if self._is_closed() else failure_of_httpx(error, options.timeout)
+            failure = closed(error) if self._is_closed() else failure_of_httpx(error, options.timeout, where)
             raise RpcFailure(failure, path) from error
         except KeyError as error:
             if not is_of_http2(error):
                 raise
-            raise RpcFailure(failure_of_httpx(error, options.timeout), path) from error
+            raise RpcFailure(failure_of_httpx(error, options.timeout, where), path) from error
         except RuntimeError as error:  # what httpx says of a client that was closed meanwhile; or one of a hook
             if not self._is_closed():
                 raise
             raise RpcFailure(closed(error), path) from error
         if not 200 <= reply.status < 300:
-            raise RpcFailure(failure_of(reply, types, time.time(), optional=optional), path)
+            raise RpcFailure(failure_of(reply, types, time.time(), where=where, optional=optional), path)
         return reply
 
     def _is_closed(self) -> bool:

@@ -28,7 +28,16 @@ from ..status import Code, Status
 if TYPE_CHECKING:
     from .._types import OperationTypes
 
-__all__ = ["ACCEPT_ENCODING", "Body", "BodyError", "Reply", "failure_of", "read_operation_reply", "read_page_reply"]
+__all__ = [
+    "ACCEPT_ENCODING",
+    "Body",
+    "BodyError",
+    "Reply",
+    "failure_of",
+    "read_operation_reply",
+    "read_page_reply",
+    "shortened",
+]
 
 ACCEPT_ENCODING: Final = "gzip"
 _MAX_ERROR: Final = 1 << 20  # bytes of an error: no server has more to say
@@ -36,6 +45,7 @@ _SHOWN: Final = 200  # characters of an answer that is no JSON
 _A_YEAR: Final = 365 * 86400.0
 _TAIL: Final = re.compile(r"[?#].*", re.DOTALL)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_SHOWN_URL: Final = 300
 # What routers say of a path that leads nowhere, as opposed to services of an operation that is not there.
 _NO_ROUTE: Final = frozenset({"", "not found", "method not found", "method does not exist"})
 
@@ -154,19 +164,23 @@ def _unreadable(what: str, reply: Reply, error: DocumentError) -> PayloadDecodeE
 # -- errors -------------------------------------------------------------------------------------------------------
 
 
-def failure_of(reply: Reply, types: OperationTypes, now: float, *, optional: bool = False) -> PollFailure:
+def failure_of(
+    reply: Reply, types: OperationTypes, now: float, *, where: str = "", optional: bool = False
+) -> PollFailure:
     """What an answer that is no success says.
 
     Args:
         reply: The answer.
         types: Where the types of details are found.
         now: Seconds since 1970, for a ``Retry-After`` that names a date.
+        where: What was asked, and where: told of an answer that no service gave.
         optional: Whether the method is one that not every server has: then a 404 by whoever found no way to it is
             ``UNIMPLEMENTED``. Otherwise it counts as one of the service.
     """
     status = _status(reply, types)
-    if optional and reply.status == 404 and not status.details and _is_no_route(reply, status):
-        status = Status(Code.UNIMPLEMENTED, status.message)
+    if not status.details and _is_no_route(reply, status):
+        code = Code.UNIMPLEMENTED if optional and reply.status == 404 else status.code
+        status = Status(code, f"{status.message} ({shortened(where)})" if where else status.message)
     return PollFailure(
         status=status,
         retry_after=max(
@@ -174,6 +188,11 @@ def failure_of(reply: Reply, types: OperationTypes, now: float, *, optional: boo
             retry_after(reply.headers.get("retry-after", ""), reply.headers.get("date", ""), now),
         ),
     )
+
+
+def shortened(where: str) -> str:
+    """As much of a URL as a message can take."""
+    return where if len(where) <= _SHOWN_URL else f"{where[:_SHOWN_URL]}…"
 
 
 def _asked_for(status: Status) -> float:

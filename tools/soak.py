@@ -41,7 +41,7 @@ MANY: Final = 10  # operations of a wait_all
 PATIENCE: Final = 30.0  # seconds after a cut until a wait counts as one that never ends
 OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # which is how long a connection may take
     ("grpc.max_reconnect_backoff_ms", 200),
 )
 RETRY: Final = RetryPolicy(initial=0.05, maximum=0.2)

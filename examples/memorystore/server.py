@@ -103,7 +103,9 @@ async def serve(folder: Path, port: int, http_port: int, lifetime: float) -> Non
         raise PortError(f"cannot listen on 127.0.0.1:{port}: the port is taken") from error
     try:
         # The server of operations ends first, and with it whatever callers wait for: then nothing holds up the other two.
-        async with over_http(server, http_port) as url, server:
+        entered = asyncio.Event()
+        async with over_http(server, http_port, entered) as url, server:
+            entered.set()
             await grpc_server.start()
             print(f"127.0.0.1:{port} {url}", flush=True)
             with suppress(TimeoutError):
@@ -114,8 +116,8 @@ async def serve(folder: Path, port: int, http_port: int, lifetime: float) -> Non
 
 
 @asynccontextmanager
-async def over_http(server: OperationsServer, port: int) -> AsyncGenerator[str, None]:
-    """Serves the operations over HTTP as well, in this event loop; gives the URL.
+async def over_http(server: OperationsServer, port: int, entered: asyncio.Event) -> AsyncGenerator[str, None]:
+    """Serves the operations over HTTP as well, in this event loop, once the server of operations is entered; gives the URL.
 
     Raises:
         PortError: It cannot listen.
@@ -130,12 +132,20 @@ async def over_http(server: OperationsServer, port: int) -> AsyncGenerator[str, 
         except OSError as error:
             raise PortError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
         http_server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-        serving = asyncio.create_task(http_server.serve(sockets=[listener]))
+
+        async def serve_entered() -> None:
+            await entered.wait()
+            await http_server.serve(sockets=[listener])
+
+        serving = asyncio.create_task(serve_entered())
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             http_server.should_exit = True
-            await serving
+            if entered.is_set():
+                await serving
+            else:
+                serving.cancel()
 
 
 async def end_of_input() -> None:

@@ -60,14 +60,20 @@ def test_a_backup_is_whole(means: str, folder: Path) -> None:
     database, copy = folder / "operations.db", folder / "copy.db"
     request = UpgradeInstanceRequest(name=INSTANCE, redis_version="REDIS_7_2")
 
-    def made(path: Path) -> OperationsServer:
+    def made(path: Path, looked: asyncio.Event) -> OperationsServer:
         server = OperationsServer(
             store=SqliteStore(path),
             authorizer=serve["AllowAll"](),
             names=serve["NAMES"],
-            limits=Limits(lease_ttl=1.0, reconcile_interval=0.1),
+            limits=Limits(lease_ttl=2.0, reconcile_interval=0.1),
         )
-        server.method(serve["UPGRADE_INSTANCE"])(serve["upgrade_instance"])
+
+        @server.method(serve["UPGRADE_INSTANCE"])
+        async def upgrade(request: UpgradeInstanceRequest, context: Any) -> Instance:
+            upgraded: Instance = await serve["upgrade_instance"](request, context)
+            await looked.wait()  # it is not done before it was copied, or looked at
+            return upgraded
+
         return server
 
     def copied() -> None:
@@ -78,20 +84,24 @@ def test_a_backup_is_whole(means: str, folder: Path) -> None:
                 connection.execute("vacuum into ?", (str(copy),))
 
     async def started() -> str:
-        async with serving(made(database)) as channel:
+        looked = asyncio.Event()
+        async with serving(made(database, looked)) as channel:
             operation = await AsyncOperationsClient(channel, policy=POLICY).start(serve["UPGRADE_INSTANCE"], request)
             async for snapshot in operation.watch():
                 if snapshot.metadata is not None:
                     break
             await asyncio.to_thread(copied)
+            looked.set()
             await operation
             return operation.name
 
     async def finished(name: str) -> str:
-        async with serving(made(copy)) as channel:
+        looked = asyncio.Event()
+        async with serving(made(copy, looked)) as channel:
             client = AsyncOperationsClient(channel, policy=POLICY)
             operation = client.attach(name, serve["UPGRADE_INSTANCE"])
             assert not (await operation.refresh()).done  # time went back to the moment of the copy
+            looked.set()
             return str((await operation).redis_version)
 
     assert asyncio.run(finished(asyncio.run(started()))) == "REDIS_7_2"

@@ -53,7 +53,16 @@ from longrunning.testing import (
     succeeded,
     unavailable,
 )
-from tests.pair.colours import CANCEL, DELETE, GET, IMPORT_BOOKS, Both, both_colours, run
+from tests.pair.colours import (
+    CANCEL,
+    DELETE,
+    GET,
+    IMPORT_BOOKS,
+    Both,
+    both_colours,
+    run,
+    settle,
+)
 
 WAIT = "WaitOperation"
 PARENT = "projects/p/locations/l"
@@ -141,11 +150,6 @@ async def cloud(
     ):
         yield Cloud(both, theirs, ours, channel, own)
         assert ours.rpcs() == []
-
-
-async def settle() -> None:
-    """Lets everybody get as far as they can, in real time, where there is nothing to wait for."""
-    await asyncio.sleep(0.05)
 
 
 # -- typed --------------------------------------------------------------------------------------------------------

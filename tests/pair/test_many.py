@@ -64,6 +64,7 @@ from tests.pair.colours import (
     polls,
     progress,
     run,
+    settle,
 )
 from tests.pair.conftest import threads
 
@@ -112,11 +113,6 @@ def held(count: int, rpc: str | None = None) -> Callable[[Sequence[RecordedCall]
 def client_tasks() -> set[asyncio.Task[Any]]:
     """The tasks of our clients; the servers have theirs on the same loop."""
     return {task for task in asyncio.all_tasks() if "longrunning/client/" in repr(task)}
-
-
-async def settle(seconds: float = 0.05) -> None:
-    """Lets everybody get as far as they can, in real time, where there is nothing to wait for."""
-    await asyncio.sleep(seconds)
 
 
 class Crowd:
@@ -452,9 +448,14 @@ async def test_a_crowd_is_polled(both: Both) -> None:
             here.client.attach(some[-1], IMPORT_BOOKS).wait
         )
         scripted.clear()
-        results = await here.wait_all(attach(here.client, some), timeout=1)
-        assert [isinstance(result, Operation) for result in results] == [False] * 1_025 + [True] * 5
-        assert WAIT not in scripted.rpcs()[:1_000]
+        waiting = here.wait_all(attach(here.client, some))
+        await scripted.wait_until_aio(
+            lambda calls: len(calls) >= 1_030 and {call.name for call in calls} == set(some), timeout=15
+        )
+        assert WAIT not in scripted.rpcs()[:1_030]
+        for name in some[:-5]:
+            scripted.add(name, imported())
+        assert all(isinstance(result, Operation) for result in await waiting)
 
 
 @pytest.mark.parametrize("kind", ["long polls", "polls"])
@@ -566,18 +567,18 @@ async def test_the_policy_of_the_call_counts(both: Both, use: bool | None) -> No
 
 @both_colours
 async def test_the_end_is_noticed_at_once(both: Both) -> None:
-    """200 operations that end together while the server holds them are all noticed within half a second (WAIT-5, WAIT-11)."""
+    """200 operations that end together while the server holds them are all noticed at once, without a poll (WAIT-5, WAIT-11)."""
     gate, some = Gate(), names(200)
     scripted = ScriptedOperations(
         {name: [pending(), delayed(imported(), gate)] for name in some}, wait_support=WaitSupport.SERVED
     )
-    async with crowd(both, scripted, PollPolicy(use_wait_operation=True)) as here:
+    async with crowd(both, scripted, PollPolicy(initial=60, maximum=60, use_wait_operation=True)) as here:
         waiting = here.wait_all(attach(here.client, some))
         await scripted.wait_until_aio(held(200, WAIT))
         began = time.monotonic()
         gate.open()
         results = await waiting
-        assert time.monotonic() - began < 1.5  # on two shared cores
+        assert time.monotonic() - began < 8  # a tenth of a second, unless others want the processors, too
         assert [result.result() for result in results] == [RESPONSE] * 200
         assert scripted.rpcs() == [WAIT] * 200
 
@@ -828,15 +829,16 @@ async def test_no_time_is_one_get_each(both: Both) -> None:
 async def test_everybody_is_told_in_time(both: Both, use: bool | None) -> None:
     """With a server that answers nothing all waits end by timeout + final_poll_timeout, queued ones too (WAIT-3, WAIT-11)."""
     policy = PollPolicy(initial=0.1, jitter=0, final_poll_timeout=0.1, use_wait_operation=use)
-    scripted = ScriptedOperations({name: [delayed(imported(), Gate())] for name in names(12)})
+    some = names(60)  # one after the other, two at a time, their last polls would take 3 s
+    scripted = ScriptedOperations({name: [delayed(imported(), Gate())] for name in some})
     scripted.fails(WAIT, delayed(rpc_error(Code.UNAVAILABLE, times=None), Gate()))
     async with crowd(both, scripted, policy) as here:
         await here.channel.channel_ready() if not both.sync else None
         began = time.monotonic()
-        results = await here.wait_all(attach(here.client, names(12)), timeout=0.8, max_concurrency=2)
+        results = await here.wait_all(attach(here.client, some), timeout=0.8, max_concurrency=2)
         took = time.monotonic() - began
-        assert [type(result) for result in results] == [WaitTimeoutError] * 12
-        assert 0.79 <= took <= 0.9 + 0.4
+        assert [type(result) for result in results] == [WaitTimeoutError] * 60
+        assert 0.79 <= took <= 0.9 + 1.6
         await scripted.wait_until_aio(all_over)
 
 
@@ -1004,7 +1006,7 @@ def test_ctrl_c_ends_a_wait_for_many(support: WaitSupport) -> None:
             took = time.monotonic() - pressed[0]
         finally:
             thread.join()
-        assert took < 1
+        assert took < 5  # nothing else ends it
         scripted.wait_until(all_over)
         assert CANCEL not in scripted.rpcs()
 

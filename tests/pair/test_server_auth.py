@@ -463,36 +463,41 @@ async def test_a_slow_authorizer_counts_towards_a_wait(place: Place) -> None:
 
     async def answer(call: Call) -> Access:
         if call.rpc is Rpc.WAIT:
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.5)
         return Access(principal="", scope=None)
 
     async with place.serving(importing(gate.aio), authorizer=Answering(answer)) as running:
         name = await running.start()
         now = asyncio.get_running_loop().time
         began = now()
-        record = await running.server.service.wait(Call(Rpc.WAIT, name), None, 1.0, threads=None)
+        record = await running.server.service.wait(Call(Rpc.WAIT, name), None, 2.5, threads=None)
         assert not record.done
-        assert now() - began < 1.3
+        assert now() - began < 3.5  # and not 4
         gate.open()
 
 
 @both_edges
 async def test_who_goes_away_before_being_known_has_started_nothing(place: Place) -> None:
     """A caller whose deadline passes while the authorizer is asked leaves nothing behind, whatever it says later (AUTH-3)."""
-    asked, looked_up = asyncio.Event(), asyncio.Event()
+    asked, gone, looked_up = 0, 0, asyncio.Event()
 
     async def answer(call: Call) -> Access:
+        nonlocal asked, gone
         if call.rpc is Rpc.START:
-            asked.set()
-            await looked_up.wait()
+            asked += 1
+            try:
+                await looked_up.wait()
+            except asyncio.CancelledError:  # how the server hears of it
+                gone += 1
+                raise
         return Access(principal="", scope=None)
 
     async with place.serving(importing(imports), authorizer=Answering(answer)) as running:
         caller = Caller(running.channel)
-        said = await caller.ask(START, IMPORT, timeout=0.2)
-        assert said.code is grpc.StatusCode.DEADLINE_EXCEEDED
-        await asked.wait()
-        await asyncio.sleep(0.1)  # until the server has heard of it, too
+        while not asked:  # on a busy machine it may not get as far
+            said = await caller.ask(START, IMPORT, timeout=0.2)
+            assert said.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        await eventually(lambda: gone == asked, what="the server to hear of it, too")
         looked_up.set()
         await asyncio.sleep(0.05)
         assert await caller.listed("shelves/-") == []

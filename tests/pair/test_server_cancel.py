@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -112,8 +113,10 @@ async def test_a_response_wins_over_a_cancel(place: Place, colour: str) -> None:
 @once
 async def test_an_error_wins_over_a_cancel(place: Place, colour: str) -> None:
     """A handler that fails with another status after the request has failed with that status (SRV-4, SRV-2)."""
+    begun = threading.Event()
 
     def end(context: Any) -> Any:
+        begun.set()
         if context.cancel_requested:
             raise OperationError(Status(Code.DATA_LOSS, "half a book is imported"))
 
@@ -129,6 +132,7 @@ async def test_an_error_wins_over_a_cancel(place: Place, colour: str) -> None:
 
     async with place.serving(importing(on_loop if colour == "async" else in_thread)) as running:
         name = await running.start()
+        await eventually(begun.is_set)
         await running.raw.cancel(name)
         done = await running.done(name)
         assert (done.error.code, done.error.message) == (code_pb2.DATA_LOSS, "half a book is imported")
@@ -184,8 +188,10 @@ async def test_without_grace_a_handler_is_interrupted_at_once(place: Place) -> N
 @once
 async def test_a_handler_that_catches_the_interruption_and_returns(place: Place) -> None:
     """The response of a handler that was interrupted for a cancel, and returned nevertheless, wins (SRV-4)."""
+    begun = asyncio.Event()
 
     async def handler(request: Any, context: Any) -> Any:
+        begun.set()
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
@@ -193,6 +199,7 @@ async def test_a_handler_that_catches_the_interruption_and_returns(place: Place)
 
     async with place.serving(importing(handler), limits=bounds(cancel_grace=0)) as running:
         name = await running.start()
+        await begun.wait()
         await running.raw.cancel(name)
         assert (await running.done(name)).HasField("response")
 
@@ -200,8 +207,10 @@ async def test_a_handler_that_catches_the_interruption_and_returns(place: Place)
 @once
 async def test_a_handler_that_fails_as_it_cleans_up(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     """What a handler raises while it is interrupted for a cancel is its error, and told no further than any (SRV-2, SRV-4)."""
+    begun = asyncio.Event()
 
     async def handler(request: Any, context: Any) -> Any:
+        begun.set()
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
@@ -209,6 +218,7 @@ async def test_a_handler_that_fails_as_it_cleans_up(place: Place, caplog: pytest
 
     async with place.serving(importing(handler), limits=bounds(cancel_grace=0)) as running:
         name = await running.start()
+        await begun.wait()
         await running.raw.cancel(name)
         done = await running.done(name)
         assert done.error.code == code_pb2.UNKNOWN
@@ -245,8 +255,10 @@ async def test_a_handler_deaf_to_interruptions(place: Place) -> None:
 async def test_a_handler_that_ends_within_the_grace_is_not_interrupted(place: Place) -> None:
     """A handler that cleans up within the grace period is not disturbed, and no timer is left of it (SRV-4)."""
     cleaned: list[bool] = []
+    begun = asyncio.Event()
 
     async def handler(request: Any, context: Any) -> Any:
+        begun.set()
         while not context.cancel_requested:  # noqa: ASYNC110 (what a handler does)
             await asyncio.sleep(0.002)
         await asyncio.sleep(0.05)
@@ -255,6 +267,7 @@ async def test_a_handler_that_ends_within_the_grace_is_not_interrupted(place: Pl
 
     async with place.serving(importing(handler), limits=bounds(cancel_grace=3600)) as running:
         name = await running.start()
+        await begun.wait()
         await running.raw.cancel(name)
         assert (await running.done(name)).error.code == code_pb2.CANCELLED
         assert cleaned == [True]

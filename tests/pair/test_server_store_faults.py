@@ -158,13 +158,13 @@ async def test_a_lock_that_outlasts_the_lease(place: Place, monkeypatch: pytest.
         await gate.aio(request, context)
         return library_pb2.ImportBooksResponse(imported=context.attempt)
 
-    limits = bounds(lease_ttl=0.3, reconcile_interval=0.02)
+    limits = bounds(lease_ttl=1.0, reconcile_interval=0.02)
     store = SqliteStore(path, busy_timeout=0.05)
     async with place.serving(importing(attempt), store=store, limits=limits) as running:
         names = [await running.start() for _ in range(5)]
         await gate.entered(5)
         with locked(path, "exclusive"):
-            await asyncio.sleep(0.6)  # two leases
+            await asyncio.sleep(2.0)  # two leases
         gate.open()
         for name in names:
             operation = await running.done(name)
@@ -233,7 +233,7 @@ async def test_a_write_whose_answer_is_lost(place: Place, method: str) -> None:
 
     store = Forgetful(place.store(), method, times=2)
     register = handled(WORK, work, parent=PARENT)
-    limits = bounds(lease_ttl=0.3, reconcile_interval=0.02)
+    limits = bounds(lease_ttl=0.7, reconcile_interval=0.02)
     async with place.serving(register, store=store, executor=LocalExecutor(concurrency=1), limits=limits) as running:
         names: dict[str, str] = {}
         for request_id in ("a", "b", "c", "d"):

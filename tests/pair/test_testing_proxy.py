@@ -169,7 +169,7 @@ def test_a_reset_of_one_end_is_one_of_the_other(connect: Callable[[], Client], p
     client.socket.close()
     until(lambda: bool(echo.ends))
     assert echo.ends == ["reset"]
-    assert proxy.statistics.reset == 1
+    until(lambda: proxy.statistics.reset == 1)  # which is counted after it was sent
 
 
 def test_a_server_that_is_away_is_looked_for_again(proxy: FaultyProxy, echo: Echo) -> None:
@@ -333,7 +333,7 @@ def test_faults_are_for_event_loops_too(connect: Callable[[], Client], proxy: Fa
         proxy.cut()
         return time.monotonic() - begun
 
-    assert asyncio.run(cut()) < 0.5
+    assert asyncio.run(cut()) < 2
     assert client.is_reset()
 
 
@@ -357,7 +357,7 @@ def test_stopping_leaves_nothing(echo: Echo) -> None:
         for client in clients:
             client.send(b"on its way")
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4
     assert proxy.connections == 0
     assert all(client.is_reset() for client in clients)
     for client in clients:

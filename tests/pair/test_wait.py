@@ -288,7 +288,7 @@ async def test_a_silent_server_does_not_stretch_the_wait(both: Both) -> None:
         begun = time.monotonic()
         with pytest.raises(WaitTimeoutError) as raised:
             await both(handle.wait(timeout=0.3))
-        assert 0.299 <= time.monotonic() - begun < 0.3 + 0.2 + 0.5  # half a second for a busy machine
+        assert 0.299 <= time.monotonic() - begun < 0.3 + 0.2 + 2  # for a busy machine
         assert raised.value.last_error is not None
         assert raised.value.last_error.code is Code.DEADLINE_EXCEEDED
 

@@ -59,6 +59,7 @@ from tests.pair.colours import (
     polls,
     progress,
     run,
+    settle,
 )
 
 WAIT = "WaitOperation"
@@ -87,11 +88,6 @@ def called(count: int, rpc: str = WAIT) -> Callable[[tuple[RecordedCall, ...]], 
 def over(rpc: str = WAIT, count: int = 1) -> Callable[[tuple[RecordedCall, ...]], bool]:
     """A condition for `ScriptedOperations.wait_until`: so many RPCs of a kind are over, by answer or by cancellation."""
     return lambda calls: sum(call.rpc == rpc and call.finished is not None for call in calls) >= count
-
-
-async def settle() -> None:
-    """Lets everybody get as far as they can, in real time, where there is nothing to wait for."""
-    await asyncio.sleep(0.05)
 
 
 # -- the server has it --------------------------------------------------------------------------------------------
@@ -381,14 +377,14 @@ async def test_a_server_that_returns_at_once_is_spaced(both: Both) -> None:
 @both_colours
 async def test_a_server_that_holds_shorter_is_asked_again(both: Both) -> None:
     """A reply that is not done after a good while is followed by the next WaitOperation at once (WAIT-5)."""
-    scripted = waits({NAME: [delayed(pending(times=2), 0.3), imported()]}, WaitSupport.RETURNS_AT_ONCE)
-    policy = PollPolicy(initial=0.25, maximum=0.25, jitter=0)
+    scripted = waits({NAME: [delayed(pending(times=2), 0.8), imported()]}, WaitSupport.RETURNS_AT_ONCE)
+    policy = PollPolicy(initial=0.7, maximum=0.7, jitter=0)
     async with both.pair(scripted) as pair:
         client = both.client(pair.channel, clock=None, policy=policy)
         await both(client.attach(NAME, IMPORT_BOOKS).wait())
         assert scripted.rpcs() == [WAIT] * 3
         apart = [b.started - (a.finished or 0) for a, b in zip(scripted.calls, scripted.calls[1:], strict=False)]
-        assert max(apart) < 0.2
+        assert max(apart) < 0.65
 
 
 # -- the timeout --------------------------------------------------------------------------------------------------
@@ -402,7 +398,7 @@ async def test_a_timeout_under_a_long_poll(both: Both) -> None:
         began = time.monotonic()
         with pytest.raises(WaitTimeoutError) as caught:
             await both(client.attach(NAME, IMPORT_BOOKS).wait(timeout=0.3))
-        assert 0.29 <= time.monotonic() - began < 1.3
+        assert 0.29 <= time.monotonic() - began < 3
         rpcs = pair.operations.rpcs()
         assert rpcs[0] == WAIT
         assert rpcs[-1] == GET
@@ -501,7 +497,7 @@ async def test_each_waiter_keeps_its_own_time(both: Both) -> None:
         hasty = both.spawn(lambda: handle.wait(timeout=0.2))
         with pytest.raises(WaitTimeoutError):
             await hasty
-        assert 0.19 <= time.monotonic() - began < 1.2
+        assert 0.19 <= time.monotonic() - began < 3
         assert not patient.done()
         assert scripted.rpcs().count(GET) == 1
         scripted.add(NAME, imported())
@@ -668,7 +664,7 @@ def test_ctrl_c_ends_a_long_poll_at_the_server(cancel_on_exit: bool) -> None:
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt), interrupted_after(pair.operations):
             handle.wait(cancel_on_exit=cancel_on_exit)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8  # nothing else ends it
         calls = pair.operations.wait_until(over())
         assert calls[0].outcome is Code.CANCELLED
         assert pair.operations.rpcs() == [WAIT] + [CANCEL] * cancel_on_exit

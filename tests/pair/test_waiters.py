@@ -43,15 +43,11 @@ from tests.pair.colours import (
     polls,
     progress,
     run,
+    settle,
 )
 
 EVERY_SECOND = polls(initial=1, multiplier=1, maximum=1)
 EVERY_THIRD = polls(initial=3, multiplier=1, maximum=3)
-
-
-async def settle() -> None:
-    """Lets everybody get as far as they can, in real time, where there is nothing to wait for."""
-    await asyncio.sleep(0.05)
 
 
 # -- shared polls -------------------------------------------------------------------------------------------------

@@ -122,7 +122,12 @@ def prepare(connection: sqlite3.Connection, *, synchronous: Synchronous, patienc
         oldest = ".".join(map(str, _OLDEST))
         raise StoreUnavailableError(f"SQLite {oldest} or newer is needed; this Python has {sqlite3.sqlite_version}")
     deadline = time.monotonic() + patience
-    version = _version(connection)
+    connection.execute("begin")  # what is read is of one moment: another process may be setting the file up
+    try:
+        version = _version(connection)
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
     _write_ahead(connection, deadline)
     connection.execute(f"pragma synchronous = {synchronous}")
     connection.execute(f"pragma journal_size_limit = {_WAL_KEPT}")
@@ -132,7 +137,7 @@ def prepare(connection: sqlite3.Connection, *, synchronous: Synchronous, patienc
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """The version of the schema; 0 for an empty database."""
+    """The version of the schema; 0 for an empty database. Within a transaction."""
     application = _number(connection, "pragma application_id")
     version = _number(connection, "pragma user_version")
     empty = not _number(connection, "select count(*) from sqlite_master")

@@ -190,7 +190,7 @@ def grpc_transport(channel: object) -> AsyncTransport:
     """
     if isinstance(channel, str):
         raise TypeError(
-            "AsyncOperationsClient needs a channel: grpc.aio.insecure_channel(…), or AsyncOperationsClient.from_url(…) for a URL"
+            "AsyncOperationsClient needs a grpc.aio.Channel, not an address; AsyncOperationsClient.from_url(…) takes a URL"
         )
     from ._grpc_errors import require_grpc
 

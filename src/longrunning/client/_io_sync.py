@@ -172,7 +172,7 @@ def grpc_transport(channel: object) -> Transport:
     """
     if isinstance(channel, str):
         raise TypeError(
-            "OperationsClient needs a channel: grpc.insecure_channel(…), or OperationsClient.from_url(…) for a URL"
+            "OperationsClient needs a grpc.Channel, not an address; OperationsClient.from_url(…) takes a URL"
         )
     from ._grpc_errors import require_grpc
 

@@ -520,12 +520,12 @@ MUTANTS = (
     Mutant(
         "rest/_replies.py", "Retry-After does not count where there is a RetryInfo (WAIT-8)",
         "retry_after=max(",
-        "retry_after=_asked_for(status) or max(",
+        "retry_after=status.retry_delay or max(",
     ),
     Mutant(
         "rest/_replies.py", "a 404 of the service about an operation means that there is no WaitOperation (WAIT-5)",
-        "return _error_of(reply) is None or status.message",
-        "return _error_of(reply) is not None or status.message",
+        "if error is None or (not status.details and _is_no_route(status)):",
+        "if error is not None:",
     ),
     Mutant(
         "rest/_replies.py", "a redirect shows the keys that it echoes (REST-1)",

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, final
 from urllib.parse import quote
 
-from .status import Code
+from .status import LONGEST_DELAY, Code
 
 __all__ = ["PathTemplate", "code_of_http", "path_template", "retry_after"]
 
@@ -54,8 +54,6 @@ def code_of_http(status: int) -> Code:
             return Code.UNKNOWN
 
 
-# Longer is for ever to a wait, but not to a timer.
-_A_YEAR: Final = 365 * 86400.0
 _SECONDS: Final = re.compile(r"[0-9]+", re.ASCII)
 
 
@@ -70,12 +68,12 @@ def retry_after(value: str, date: str, now: float) -> float:
     """
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        return min(float(value), _A_YEAR)  # infinite, if need be
+        return min(float(value), LONGEST_DELAY)  # infinite, if need be
     until = _timestamp(value)
     if until is None:
         return 0.0
     since = _timestamp(date)
-    return min(max(0.0, until - (now if since is None else since)), _A_YEAR)
+    return min(max(0.0, until - (now if since is None else since)), LONGEST_DELAY)
 
 
 def _timestamp(date: str) -> float | None:

@@ -19,7 +19,7 @@ from .registry import TypeRegistry
 if TYPE_CHECKING:
     from google.rpc import error_details_pb2
 
-__all__ = ["Code", "Status"]
+__all__ = ["LONGEST_DELAY", "Code", "Status"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ class Code(IntEnum):
 
 
 _CODES: Final[dict[int, Code]] = {code.value: code for code in Code}
+LONGEST_DELAY: Final = 365 * 86400.0  # seconds; longer is for ever to a wait, but not to a timer
 _DEFAULT: Final = TypeRegistry()
 _SHOWN: Final = 300  # characters of one detail in an error's text: enough for an ErrorInfo, short enough for a log line
 
@@ -135,6 +136,15 @@ class Status:
     def retry_info(self) -> error_details_pb2.RetryInfo | None:
         """When to retry."""
         return cast("error_details_pb2.RetryInfo | None", self._standard("RetryInfo"))
+
+    @property
+    def retry_delay(self) -> float:
+        """Seconds to leave the server alone for, as ``google.rpc.RetryInfo`` asks; 0 if it does not, and a year at most."""
+        info = self.retry_info
+        if info is None:
+            return 0.0
+        # Not ToTimedelta(): a Duration may say 2^62 s, and a server may say anything.
+        return min(max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9), LONGEST_DELAY)
 
     @property
     def debug_info(self) -> error_details_pb2.DebugInfo | None:

@@ -24,7 +24,7 @@ from ..names import ROUTING_HEADER
 from ..operation import Operation, wrap
 from ..page import Page
 from ..status import Code, Status
-from ._grpc_errors import closed, failure_of, retry_delay
+from ._grpc_errors import closed, failure_of
 from ._transport import FUTURES_OF_API_CORE, SERVICE, CallOptions, ListQuery, RpcFailure
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _failure(error: Exception, registry: TypeRegistry) -> PollFailure:
     status = Status(code, message, tuple(filter(None, details)))
     headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
     asked = retry_after(headers.get("retry-after", ""), headers.get("date", ""), time.time())
-    return PollFailure(status=status, retry_after=max(retry_delay(status), asked), cause=error)
+    return PollFailure(status=status, retry_after=max(status.retry_delay, asked), cause=error)
 
 
 def _detail(detail: Any, registry: TypeRegistry) -> Any:

@@ -31,10 +31,8 @@ __all__ = [
     "failure_of",
     "read_failure",
     "require_grpc",
-    "retry_delay",
 ]
 
-_A_YEAR: Final = 365 * 86400.0
 _LONGEST_WAIT: Final = 10 * 365 * 86400.0  # seconds; a Duration holds 10,000 years, 64 bits of nanoseconds 292
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 
@@ -85,17 +83,7 @@ def read_failure(
                 status = Status.from_proto(rich, registry=registry)
     transient = status.code in (Code.INTERNAL, Code.UNKNOWN) and any(text in message for text in _RESETS)
     lasting = status.code == Code.UNAVAILABLE and any(text in message for text in _DISTRUST)
-    return PollFailure(
-        status=status, transient=transient, lasting=lasting, retry_after=retry_delay(status), cause=cause
-    )
-
-
-def retry_delay(status: Status) -> float:
-    """Seconds the server asked to be left alone for, in the details of a status; 0 for none."""
-    info = status.retry_info
-    # Not ToTimedelta(): a Duration may say 2^62 s, and a server may say anything.
-    # And no longer than a year, which is for ever to a wait, but not to a timer.
-    return min(max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9), _A_YEAR) if info is not None else 0.0
+    return PollFailure(status=status, transient=transient, lasting=lasting, retry_after=status.retry_delay, cause=cause)
 
 
 def failure_of(error: Any, registry: TypeRegistry) -> PollFailure:

@@ -42,7 +42,6 @@ __all__ = [
 ACCEPT_ENCODING: Final = "gzip"
 _MAX_ERROR: Final = 1 << 20  # bytes of an error: no server has more to say
 _SHOWN: Final = 200  # characters of an answer that is no JSON
-_A_YEAR: Final = 365 * 86400.0
 _TAIL: Final = re.compile(r"[?#].*", re.DOTALL)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _SHOWN_URL: Final = 300
@@ -177,14 +176,15 @@ def failure_of(
         optional: Whether the method is one that not every server has: then a 404 by whoever found no way to it is
             ``UNIMPLEMENTED``. Otherwise it counts as one of the service.
     """
-    status = _status(reply, types)
-    if not status.details and _is_no_route(reply, status):
+    error = _error_of(reply)
+    status = Status(code_of_http(reply.status), _in_words(reply)) if error is None else _status(error, reply, types)
+    if error is None or (not status.details and _is_no_route(status)):
         code = Code.UNIMPLEMENTED if optional and reply.status == 404 else status.code
         status = Status(code, f"{status.message} ({shortened(where)})" if where else status.message)
     return PollFailure(
         status=status,
         retry_after=max(
-            _asked_for(status),
+            status.retry_delay,
             retry_after(reply.headers.get("retry-after", ""), reply.headers.get("date", ""), now),
         ),
     )
@@ -195,14 +195,8 @@ def shortened(where: str) -> str:
     return where if len(where) <= _SHOWN_URL else f"{where[:_SHOWN_URL]}…"
 
 
-def _asked_for(status: Status) -> float:
-    info = status.retry_info
-    # Not ToTimedelta(): a Duration may say 2^62 s, and a server may say anything.
-    return 0.0 if info is None else min(max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9), _A_YEAR)
-
-
-def _is_no_route(reply: Reply, status: Status) -> bool:
-    return _error_of(reply) is None or status.message.strip().rstrip(".").lower() in _NO_ROUTE
+def _is_no_route(status: Status) -> bool:
+    return status.message.strip().rstrip(".").lower() in _NO_ROUTE
 
 
 def _error_of(reply: Reply) -> JsonObject | None:
@@ -217,10 +211,7 @@ def _error_of(reply: Reply) -> JsonObject | None:
     return document if isinstance(document.get("code"), int) and "message" in document else None
 
 
-def _status(reply: Reply, types: OperationTypes) -> Status:
-    error = _error_of(reply)
-    if error is None:
-        return Status(code_of_http(reply.status), _in_words(reply))
+def _status(error: JsonObject, reply: Reply, types: OperationTypes) -> Status:
     message = error.get("message")
     details = error.get("details")
     fields: JsonObject = {

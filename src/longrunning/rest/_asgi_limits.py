@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import final
 
-from ..policy import seconds
+from ..server._limits import check_bounds
 
 __all__ = ["HttpLimits"]
 
@@ -42,16 +42,7 @@ class HttpLimits:
 
     def __post_init__(self) -> None:
         """Turns durations into seconds and refuses what makes no sense."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int":
-                if isinstance(value, bool) or not isinstance(value, int):
-                    raise TypeError(f"{field.name} is a whole number; got {value!r}")
-            else:
-                value = seconds(value, field.name)
-                object.__setattr__(self, field.name, value)
-            if not value > 0:
-                raise ValueError(f"{field.name} cannot be {value!r}")
+        check_bounds(self)
         if self.max_buffered_bytes < self.max_body_bytes:
             raise ValueError(
                 f"max_buffered_bytes {self.max_buffered_bytes} has to hold one body of {self.max_body_bytes} bytes"

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Final, final
+from typing import Any, Final, final
 
 from ..policy import seconds
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "check_bounds"]
 
 _DAY: Final = 86_400.0
 _LONGEST: Final = 36_525 * _DAY  # a hundred years: for ever, to most
@@ -71,22 +72,36 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Turns durations into seconds and refuses what makes no sense."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int":
-                if isinstance(value, bool) or not isinstance(value, int):
-                    raise TypeError(f"{field.name} is a whole number; got {value!r}")
-            else:
-                value = _duration(value, field.name)
-                object.__setattr__(self, field.name, value)
-            if value < 0 or (value == 0 and field.name not in _MAY_BE_ZERO):
-                raise ValueError(f"{field.name} cannot be {value!r}")
+        check_bounds(self, may_be_zero=_MAY_BE_ZERO)
         if self.default_page_size > self.max_page_size:
             raise ValueError(f"default_page_size {self.default_page_size} exceeds max_page_size {self.max_page_size}")
 
     def seconds(self, name: str) -> float:
         """A duration among them, in seconds."""
         return float(getattr(self, name))
+
+
+def check_bounds(bounds: Any, may_be_zero: Container[str] = ()) -> None:
+    """Holds the fields of a frozen dataclass to what bounds can be: whole numbers, or durations, which become seconds.
+
+    Args:
+        bounds: The dataclass.
+        may_be_zero: The fields that may; none may be negative.
+
+    Raises:
+        TypeError: A value is of another kind.
+        ValueError: It makes no sense.
+    """
+    for field in fields(bounds):
+        value = getattr(bounds, field.name)
+        if field.type == "int":
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{field.name} is a whole number; got {value!r}")
+        else:
+            value = _duration(value, field.name)
+            object.__setattr__(bounds, field.name, value)
+        if value < 0 or (value == 0 and field.name not in may_be_zero):
+            raise ValueError(f"{field.name} cannot be {value!r}")
 
 
 def _duration(value: float | timedelta, name: str) -> float:

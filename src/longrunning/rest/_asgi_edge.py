@@ -227,8 +227,8 @@ class Edge(BaseRoute):
         if not self._warned:
             self._warned = True
             _log.warning(
-                "requests come in, but the server of operations is not entered, or not any more: `async with server` in the lifespan of the outer"
-                " application, or asgi_app(…, manage_server=True) where this one is the outermost"
+                "requests come in, but the server of operations is not entered, or not any more: `async with server` in the"
+                " lifespan of the outer application, or asgi_app(…, manage_server=True) where this one is the outermost"
             )
 
     # -- what is not for the service -----------------------------------------------------------------------------
